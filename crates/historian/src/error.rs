@@ -1,0 +1,199 @@
+//! What can go wrong, in words that say what, where and what to do next.
+
+use std::{fmt, io, path::Path, path::PathBuf};
+
+use types::{ColumnsError, PointId, SourceId, Time};
+
+/// Why a store cannot be opened. A crash is never a reason: see [`crate::Recovery`].
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process has it.
+    #[error("{dir} is in use by another process: stop that one first, or choose another data directory")]
+    InUse {
+        /// The store's directory.
+        dir: PathBuf,
+    },
+    /// The list of segments is gone while data is there.
+    #[error("{dir} holds data but no MANIFEST: restore it from a backup; nothing was changed")]
+    ManifestMissing {
+        /// The store's directory.
+        dir: PathBuf,
+    },
+    /// Both copies inside the manifest are damaged.
+    #[error("{file} is damaged ({cause}): restore it from a backup; nothing was changed")]
+    ManifestDamaged {
+        /// The manifest.
+        file: PathBuf,
+        /// What does not fit.
+        cause: String,
+    },
+    /// Written by a later release.
+    #[error("{file} has format version {found}, this release reads up to {known}: install the later release")]
+    Newer {
+        /// The file.
+        file: PathBuf,
+        /// Version in the file.
+        found: u32,
+        /// Latest version known here.
+        known: u32,
+    },
+    /// The disk failed.
+    #[error("{action} {file}: {source}: check the disk and the rights of the directory, then start again")]
+    Io {
+        /// What was being done.
+        action: &'static str,
+        /// To which file.
+        file: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+impl OpenError {
+    pub(crate) fn io(action: &'static str, file: &Path) -> impl FnOnce(io::Error) -> OpenError {
+        let file = file.to_path_buf();
+        move |source| OpenError::Io { action, file, source }
+    }
+}
+
+/// Why a batch was not stored. Nothing of it is visible, now or after a restart, unless noted.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AppendError {
+    /// Its columns do not agree.
+    #[error(transparent)]
+    Columns(#[from] ColumnsError),
+    /// Its bytes exceed [`crate::RECORD_BYTES_MAX`].
+    #[error("a batch of {bytes} bytes: send at most {max} bytes at once")]
+    TooLarge {
+        /// Bytes of this batch as a log record.
+        bytes: usize,
+        /// The bound.
+        max: usize,
+    },
+    /// The source has started anew since this batch was made.
+    #[error("source {} sent epoch {epoch}, epoch {known} is known: drop this batch, its sender was replaced", source_id.0)]
+    Stale {
+        /// Who sent it.
+        source_id: SourceId,
+        /// Epoch of the batch.
+        epoch: u32,
+        /// Epoch that is current.
+        known: u32,
+    },
+    /// Some rows are stored already and some are not.
+    #[error("source {} sent rows from sequence {first}, expected next is {expected}: cut the batch there", source_id.0)]
+    Overlap {
+        /// Who sent it.
+        source_id: SourceId,
+        /// First sequence of the batch.
+        first: u64,
+        /// The sequence that the next new row must have.
+        expected: u64,
+    },
+    /// The numbering would pass 2^64.
+    #[error("source {} numbers rows past 2^64: start a new epoch", source_id.0)]
+    SequenceExhausted {
+        /// Who sent it.
+        source_id: SourceId,
+    },
+    /// The disk is full. Reading goes on; appends work again once space is free.
+    #[error("the disk is full ({cause}): free space or raise the quota, then send the batch again")]
+    DiskFull {
+        /// What the system said.
+        cause: String,
+    },
+    /// The disk refused a write.
+    #[error("the log cannot be written ({cause}): check the disk, then send the batch again")]
+    Refused {
+        /// What the system said.
+        cause: String,
+    },
+    /// The disk took the bytes and then failed to make them durable: they may or may not survive a crash, so send the
+    /// same batch again. The log goes on in a fresh file.
+    #[error("the disk failed to make the log durable ({cause}): check it, then send the batch again")]
+    SyncFailed {
+        /// What the system said.
+        cause: String,
+    },
+    /// The historian was closed.
+    #[error("the historian is closed: nothing was stored")]
+    Closed,
+}
+
+/// Why a query has no answer. A damaged chunk is not among these: it is a gap, listed by [`crate::Historian::damaged`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ReadError {
+    /// More buckets than a screen or a report can use.
+    #[error(
+        "{points} points x {buckets} buckets: ask for 1 to {max} buckets a point and {total_max} in all",
+        max = crate::AggregateQuery::BUCKETS_MAX, total_max = crate::AggregateQuery::BUCKETS_TOTAL_MAX
+    )]
+    Buckets {
+        /// Points asked for.
+        points: usize,
+        /// Buckets asked for, each point.
+        buckets: u32,
+    },
+    /// The disk failed to read.
+    #[error("reading {file}: {cause}: check the disk and ask again")]
+    Io {
+        /// Which file.
+        file: PathBuf,
+        /// What the system said.
+        cause: String,
+    },
+    /// The reading task was stopped because the process ends.
+    #[error("the query was stopped because the process ends")]
+    Stopped,
+}
+
+/// Why memory did not reach the segments. Nothing is lost: the rows stay in memory and in the log.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FlushError {
+    /// The disk failed or is full.
+    #[error("{action} {file}: {cause}: free space or check the disk; the rows are kept in the log meanwhile")]
+    Io {
+        /// What was being done.
+        action: &'static str,
+        /// To which file.
+        file: PathBuf,
+        /// What the system said.
+        cause: String,
+    },
+    /// The historian was closed.
+    #[error("the historian is closed")]
+    Closed,
+}
+
+impl FlushError {
+    pub(crate) fn io(action: &'static str, file: &Path) -> impl FnOnce(io::Error) -> FlushError {
+        let file = file.to_path_buf();
+        move |error| FlushError::Io { action, file, cause: error.to_string() }
+    }
+}
+
+/// Bytes on disk that do not hold what was written. What they held is a gap; what is around them is not touched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Damage {
+    /// Name of the file inside the store.
+    pub file: String,
+    /// Whose rows are missing; `None` when that cannot be known.
+    pub point: Option<PointId>,
+    /// Source times of the missing rows, both inclusive; `None` when that cannot be known.
+    pub span: Option<(Time, Time)>,
+    /// What does not fit.
+    pub cause: String,
+}
+
+impl fmt::Display for Damage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.file, self.cause)?;
+        if let Some(point) = self.point {
+            write!(f, ", point {}", point.0)?;
+        }
+        match self.span {
+            Some((from, to)) => write!(f, ", rows from {from} to {to} are missing"),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! Questions and small answers: the words of the interface.
+
+use types::{PointId, SourceId, Time};
+
+/// Rows of some points in a span of source time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RangeQuery {
+    /// Which points, in the order wanted.
+    pub points: Vec<PointId>,
+    /// Start, inclusive.
+    pub from: Time,
+    /// End, exclusive.
+    pub to: Time,
+    /// The most rows in the whole answer, counted in the order given; [`RangeQuery::ROWS_MAX`] holds whatever is asked.
+    pub limit_rows: usize,
+    /// Per point from the newest row back, instead of from the oldest on.
+    pub newest_first: bool,
+}
+
+impl RangeQuery {
+    /// The most rows in one answer: 4 Mi rows are about 100 MB.
+    pub const ROWS_MAX: usize = 4 << 20;
+}
+
+/// Equal spans of source time for some points.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AggregateQuery {
+    /// Which points, in the order wanted.
+    pub points: Vec<PointId>,
+    /// Start, inclusive.
+    pub from: Time,
+    /// End, exclusive.
+    pub to: Time,
+    /// Into how many spans, 1 to [`AggregateQuery::BUCKETS_MAX`].
+    pub buckets: u32,
+}
+
+impl AggregateQuery {
+    /// The most buckets a point: more than any screen has columns.
+    pub const BUCKETS_MAX: u32 = 10_000;
+    /// The most buckets in one answer: about 100 MB.
+    pub const BUCKETS_TOTAL_MAX: usize = 1 << 20;
+}
+
+/// A batch that is durable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Appended {
+    /// Rows that this call stored: 0 for a duplicate.
+    pub rows: usize,
+    /// When the log learnt it; for a duplicate, when it was recognised.
+    pub recorded: Time,
+    /// The batch was durable before; nothing was stored again.
+    pub duplicate: bool,
+}
+
+/// How far a source has got: what it must send next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SourceState {
+    /// The source's current epoch.
+    pub epoch: u32,
+    /// The sequence of the next new row in that epoch.
+    pub next_sequence: u64,
+}
+
+/// Figures of a running store, all since it was opened unless noted.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Stats {
+    /// Rows made durable.
+    pub rows_appended: u64,
+    /// Batches that were durable already.
+    pub batches_duplicate: u64,
+    /// Rows that sources left out of their numbering: they were lost before they came here.
+    pub sequence_gap_rows: u64,
+    /// Batches not stored, for any reason.
+    pub batches_refused: u64,
+    /// Syncs of the log: many batches share one.
+    pub syncs: u64,
+    /// Bytes in log files now.
+    pub log_bytes: u64,
+    /// Bytes of rows in memory that no segment holds yet, and of the table of latest values.
+    pub memory_bytes: usize,
+    /// Rows in memory that no segment holds yet.
+    pub memory_rows: u64,
+    /// Segments now.
+    pub segments: usize,
+    /// Their bytes.
+    pub segment_bytes: u64,
+    /// Their rows; a row that was overwritten in a later segment still counts.
+    pub segment_rows: u64,
+    /// Damaged places found while reading: see [`crate::Historian::damaged`].
+    pub damaged: u64,
+    /// Syncs that failed; each poisoned a log file.
+    pub log_files_poisoned: u64,
+    /// Why appends are refused just now; `None` when they work.
+    pub refusing: Option<String>,
+}
+
+/// What was found and done when a store was opened.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Recovery {
+    /// The store was made by this call.
+    pub created: bool,
+    /// Rows taken back from the log into memory.
+    pub rows_replayed: u64,
+    /// Bytes of an unfinished write cut off the end of the log; they were never acknowledged.
+    pub torn_bytes: u64,
+    /// Names of files moved (or, for a damaged log, copied) to `quarantine/`.
+    pub quarantined: Vec<String>,
+    /// Places that do not hold what was written.
+    pub damaged: Vec<crate::Damage>,
+}
+
+/// Whose state: one row of the manifest.
+pub(crate) type Sources = std::collections::BTreeMap<SourceId, SourceState>;

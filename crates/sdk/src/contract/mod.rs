@@ -1,0 +1,1 @@
+//! Contract suites: what every leaf of a kind must do. A leaf's own tests call them.
