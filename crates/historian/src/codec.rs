@@ -278,7 +278,9 @@ mod tests {
             let rows = values.len();
             let section = Section {
                 points: (0..rows as u32).map(|i| PointId(u32::MAX - i)).collect(),
-                times: (0..rows as i64).map(|i| Time(if i % 2 == 0 { i64::MIN } else { i64::MAX - i })).collect(),
+                times: (0..rows as i64)
+                    .map(|i| Time(if i % 2 == 0 { i64::MIN } else { i64::MAX - i }))
+                    .collect(),
                 values,
                 quality: QualityRuns(vec![QualityRun { rows: rows as u32, quality: Quality::BAD }]),
             };

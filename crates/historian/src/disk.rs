@@ -4,7 +4,7 @@ use std::{
     any::Any,
     fs::{self, File, OpenOptions, TryLockError},
     io,
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 /// Files of one machine. Paths are whole paths; nothing is durable before it is synced.
@@ -54,21 +54,25 @@ pub(crate) fn read_whole(disk: &dyn Disk, path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Writes a new durable file under `path` in one step: after a crash it is there whole, or not at all.
-pub(crate) fn write_whole(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> io::Result<()> {
+/// Writes a durable file beside `path`, under the name that is given back; a rename puts it in place.
+pub(crate) fn write_beside(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> io::Result<PathBuf> {
     let temporary = path.with_added_extension("tmp");
-    if let Err(error) = disk.remove(&temporary)
-        && error.kind() != io::ErrorKind::NotFound
-    {
-        return Err(error);
+    match disk.remove(&temporary) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
     }
     let file = disk.create(&temporary)?;
-    let written = file.write_at(bytes, 0).and_then(|()| file.sync_data());
-    if let Err(error) = written {
+    if let Err(error) = file.write_at(bytes, 0).and_then(|()| file.sync_data()) {
         // Best effort: a leftover is removed at the next open.
         let _ = disk.remove(&temporary);
         return Err(error);
     }
+    Ok(temporary)
+}
+
+/// Writes a file in one step: after a crash it is there whole, or not at all. The caller syncs the directory.
+pub(crate) fn write_whole(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let temporary = write_beside(disk, path, bytes)?;
     disk.rename(&temporary, path)
 }
 

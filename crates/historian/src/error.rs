@@ -102,6 +102,14 @@ pub enum AppendError {
         /// What the system said.
         cause: String,
     },
+    /// Memory is full because segments cannot be written. Reading goes on; each append tries again.
+    #[error(
+        "memory is full and segments cannot be written ({cause}): free space or check the disk, then send the batch again"
+    )]
+    MemoryFull {
+        /// What the system said.
+        cause: String,
+    },
     /// The disk refused a write.
     #[error("the log cannot be written ({cause}): check the disk, then send the batch again")]
     Refused {
@@ -142,8 +150,8 @@ pub enum ReadError {
         /// What the system said.
         cause: String,
     },
-    /// The reading task was stopped because the process ends.
-    #[error("the query was stopped because the process ends")]
+    /// The reading task ended before its answer: the process ends, or a fault of ours that the log tells more about.
+    #[error("the query was stopped before it had an answer: ask again")]
     Stopped,
 }
 

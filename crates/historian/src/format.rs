@@ -28,7 +28,7 @@ pub(crate) enum HeaderError {
     Malformed(#[from] Malformed),
     #[error("format version {0} is later than this release")]
     Newer(u32),
-    #[error("it belongs to another store")]
+    #[error("it is another file than its name says, or of another store")]
     Foreign,
 }
 
@@ -74,11 +74,8 @@ pub(crate) fn check_header(
     number: u64,
 ) -> Result<(), HeaderError> {
     let (store, found) = take_header(bytes, magic)?;
-    if store != store_id {
+    if store != store_id || found != number {
         return Err(HeaderError::Foreign);
-    }
-    if found != number {
-        return Err(Malformed("the file number differs from the file name").into());
     }
     Ok(())
 }

@@ -73,7 +73,8 @@ impl Record {
     pub(crate) fn decode(body: &[u8]) -> Result<Record, Malformed> {
         let mut cursor = Cursor::new(body);
         let lsn = cursor.u64()?;
-        let group_lsn = lsn.checked_sub(u64::from(cursor.u32()?)).ok_or(Malformed("a group begins before lsn 0"))?;
+        let group_lsn =
+            lsn.checked_sub(u64::from(cursor.u32()?)).ok_or(Malformed("a group begins before lsn 0"))?;
         if cursor.u8()? != BATCH {
             return Err(Malformed("unknown kind of record"));
         }

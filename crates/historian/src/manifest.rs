@@ -16,8 +16,10 @@ use types::{SourceId, Time};
 
 use crate::{
     codec::{Cursor, Malformed, put_varint},
-    disk::{Disk, write_whole},
-    format::{HEADER_BYTES, HeaderError, MANIFEST, begin_block, end_block, put_header, take_block, take_header},
+    disk::{Disk, write_beside},
+    format::{
+        HEADER_BYTES, HeaderError, MANIFEST, begin_block, end_block, put_header, take_block, take_header,
+    },
     query::{SourceState, Sources},
 };
 
@@ -119,9 +121,26 @@ impl Manifest {
         }
     }
 
-    /// Replaces the file, durably. After an error either the old or the new one stands.
-    pub(crate) fn store(&self, disk: &dyn Disk, dir: &Path) -> io::Result<()> {
-        write_whole(disk, &dir.join(NAME), &self.encode())?;
-        disk.sync_dir(dir)
+    /// Replaces the file, durably.
+    pub(crate) fn store(&self, disk: &dyn Disk, dir: &Path) -> Result<(), StoreError> {
+        let path = dir.join(NAME);
+        let temporary = write_beside(disk, &path, &self.encode()).map_err(StoreError::Before)?;
+        disk.rename(&temporary, &path).and_then(|()| disk.sync_dir(dir)).map_err(StoreError::During)
+    }
+}
+
+/// Why a manifest was not replaced.
+pub(crate) enum StoreError {
+    /// The old one stands.
+    Before(io::Error),
+    /// After a crash either may stand: nothing that one of them names may go.
+    During(io::Error),
+}
+
+impl StoreError {
+    pub(crate) fn into_io(self) -> io::Error {
+        match self {
+            StoreError::Before(error) | StoreError::During(error) => error,
+        }
     }
 }

@@ -5,47 +5,64 @@ use types::{Latest, Origin, PointId, Quality, QualityRuns, SampleBatch, Section,
 use crate::rows::{Rows, expand, pick};
 
 /// Points of one page of a [`Paged`] table.
-const PAGE: usize = 1024;
+const PAGE: usize = 1 << 9;
+/// Pages of one folder: 2^12 folders of 2^11 pages of 2^9 points are all 2^32.
+const FOLDER: usize = 1 << 11;
 
-/// A dense table by point id whose pages are made on first use, so that a high id costs one page.
+type Page<T> = Option<Box<[T]>>;
+
+/// A table by point id whose pages are made on first use: dense ids cost no more than an array, a stray high one costs
+/// one folder and one page.
 pub(crate) struct Paged<T> {
-    pages: Vec<Option<Box<[T]>>>,
-    used: usize,
+    folders: Vec<Option<Box<[Page<T>]>>>,
+    bytes: usize,
 }
 
 impl<T> Default for Paged<T> {
     fn default() -> Self {
-        Paged { pages: Vec::new(), used: 0 }
+        Paged { folders: Vec::new(), bytes: 0 }
     }
 }
 
 impl<T: Default + Clone> Paged<T> {
     pub(crate) fn get(&self, point: PointId) -> Option<&T> {
-        let at = point.0 as usize;
-        self.pages.get(at / PAGE)?.as_ref().map(|page| &page[at % PAGE])
+        let (folder, page, at) = place(point);
+        Some(&self.folders.get(folder)?.as_ref()?[page].as_ref()?[at])
     }
     pub(crate) fn entry(&mut self, point: PointId) -> &mut T {
-        let at = point.0 as usize;
-        if self.pages.len() <= at / PAGE {
-            self.pages.resize_with(at / PAGE + 1, || None);
+        let (folder, page, at) = place(point);
+        if self.folders.len() <= folder {
+            self.folders.resize_with(folder + 1, || None);
         }
-        let page = self.pages[at / PAGE].get_or_insert_with(|| {
-            self.used += 1;
+        let pages = self.folders[folder].get_or_insert_with(|| {
+            self.bytes += FOLDER * size_of::<Page<T>>();
+            (0..FOLDER).map(|_| None).collect()
+        });
+        let entries = pages[page].get_or_insert_with(|| {
+            self.bytes += PAGE * size_of::<T>();
             vec![T::default(); PAGE].into()
         });
-        &mut page[at % PAGE]
+        &mut entries[at]
     }
     /// In the order of ids, untouched entries included.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (PointId, &T)> {
-        self.pages.iter().enumerate().filter_map(|(at, page)| Some((at, page.as_ref()?))).flat_map(
-            |(at, page)| {
-                page.iter().enumerate().map(move |(i, entry)| (PointId((at * PAGE + i) as u32), entry))
-            },
-        )
+        let folders = self.folders.iter().enumerate().filter_map(|(i, folder)| Some((i, folder.as_ref()?)));
+        let pages = folders.flat_map(|(folder, pages)| {
+            pages.iter().enumerate().filter_map(move |(i, page)| Some((folder * FOLDER + i, page.as_ref()?)))
+        });
+        pages.flat_map(|(page, entries)| {
+            entries.iter().enumerate().map(move |(i, entry)| (PointId((page * PAGE + i) as u32), entry))
+        })
     }
     pub(crate) fn bytes(&self) -> usize {
-        self.used * PAGE * size_of::<T>() + self.pages.len() * size_of::<Option<Box<[T]>>>()
+        self.bytes + self.folders.len() * size_of::<Page<Page<T>>>()
     }
+}
+
+/// Folder, page, and place in the page.
+fn place(point: PointId) -> (usize, usize, usize) {
+    let at = point.0 as usize;
+    (at / PAGE / FOLDER, at / PAGE % FOLDER, at % PAGE)
 }
 
 /// What the log knows of a batch, for all of its rows.
@@ -87,6 +104,8 @@ pub(crate) struct Table {
 impl Table {
     /// Bytes of a row beside its value: time, ordinal, and what growing vectors leave unused.
     const ROW_BYTES: usize = 16;
+    /// Bytes of a point and type beside its rows: the columns and the least that each of them allocates.
+    const SERIES_BYTES: usize = size_of::<Series>() + 128;
     /// More rows than this would overflow an ordinal together with one more batch.
     pub(crate) const ROWS_MAX: u32 = u32::MAX - SampleBatch::ROWS_MAX as u32;
 
@@ -105,16 +124,18 @@ impl Table {
         }
     }
 
+    /// The hot loop of the store: one look-up and a few pushes a row.
     fn push_section(&mut self, section: &Section) {
-        let of = section.values.value_type();
-        let mut qualities = section.quality.0.iter().flat_map(|r| std::iter::repeat_n(r.quality, r.rows as usize));
+        let kind = std::mem::discriminant(&section.values);
+        let qualities = expand(&section.quality);
         for (row, (point, time)) in section.points.iter().zip(&section.times).enumerate() {
             let all = self.points.entry(*point);
-            let at = all.iter().position(|s| s.values.value_type() == of).unwrap_or_else(|| {
-                self.bytes += size_of::<Series>();
+            let known = all.iter().position(|series| std::mem::discriminant(&series.values) == kind);
+            let at = known.unwrap_or_else(|| {
+                self.bytes += Self::SERIES_BYTES;
                 all.push(Series {
                     times: Vec::new(),
-                    values: Values::empty(of),
+                    values: Values::empty(section.values.value_type()),
                     quality: QualityRuns::default(),
                     ordinals: Vec::new(),
                     ordered: true,
@@ -122,8 +143,11 @@ impl Table {
                 all.len() - 1
             });
             let series = &mut all[at];
-            series.ordered &= series.times.last().is_none_or(|last| last < time);
-            series.quality.push(series.times.len(), qualities.next().unwrap_or(Quality::GOOD));
+            series.ordered &= series.times.last().is_none_or(|last| last.0 < time.0);
+            if !qualities.is_empty() || !series.quality.0.is_empty() {
+                let quality = qualities.get(row).copied().unwrap_or(Quality::GOOD);
+                series.quality.push(series.times.len(), quality);
+            }
             series.times.push(*time);
             series.ordinals.push(self.rows);
             self.rows += 1;
@@ -141,9 +165,23 @@ impl Table {
         self.points.iter().flat_map(|(_, all)| all.iter().flat_map(|s| s.times.iter().copied()))
     }
 
-    pub(crate) fn stamp(&self, ordinal: u32) -> Option<Stamp> {
-        let after = self.stamps.partition_point(|(first, _)| *first <= ordinal);
-        Some(self.stamps.get(after.checked_sub(1)?)?.1)
+    /// The stamps of rows. Fast when most rows come soon after the one before, as those of a point do.
+    pub(crate) fn stamps(&self, ordinals: &[u32]) -> impl Iterator<Item = Stamp> {
+        let mut at = 0;
+        ordinals.iter().filter_map(move |ordinal| {
+            let known = self.stamps.get(at).is_some_and(|(first, _)| first <= ordinal);
+            // Doubling steps, then halving ones: the way to the next batch is short.
+            let mut start = if known { at } else { 0 };
+            let mut step = 1;
+            while self.stamps.get(start + step).is_some_and(|(first, _)| first <= ordinal) {
+                start += step;
+                step *= 2;
+            }
+            let end = (start + step).min(self.stamps.len());
+            at = start
+                + self.stamps[start..end].partition_point(|(first, _)| first <= ordinal).checked_sub(1)?;
+            Some(self.stamps[at].1)
+        })
     }
 
     /// Rows of a point in a span (start inclusive, end exclusive; `None` is endless), one entry a type. Of rows with
@@ -239,10 +277,9 @@ impl LatestTable {
     /// Takes in the rows of one batch; rows that are late change nothing.
     pub(crate) fn push(&mut self, recorded: Time, sections: &[Section]) {
         for section in sections {
-            let mut qualities =
-                section.quality.0.iter().flat_map(|r| std::iter::repeat_n(r.quality, r.rows as usize));
+            let qualities = expand(&section.quality);
             for (row, (point, time)) in section.points.iter().zip(&section.times).enumerate() {
-                let quality = qualities.next().unwrap_or(Quality::GOOD);
+                let quality = qualities.get(row).copied().unwrap_or(Quality::GOOD);
                 self.row(*point, *time, quality, recorded, || section.values.get(row));
             }
         }
@@ -264,10 +301,10 @@ impl LatestTable {
             quality_time: time,
             recorded,
         });
-        if time >= entry.quality_time {
+        if time.0 >= entry.quality_time.0 {
             (entry.quality, entry.quality_time, entry.recorded) = (quality, time, recorded);
         }
-        if time >= entry.value_time
+        if time.0 >= entry.value_time.0
             && let Some(value) = value()
         {
             (entry.value, entry.value_time) = (Some(value), time);

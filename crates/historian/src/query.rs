@@ -71,7 +71,7 @@ pub struct Stats {
     pub batches_duplicate: u64,
     /// Rows that sources left out of their numbering: they were lost before they came here.
     pub sequence_gap_rows: u64,
-    /// Batches not stored, for any reason.
+    /// Well-formed batches that were not stored: out of place in their source's numbering, or the disk refused.
     pub batches_refused: u64,
     /// Syncs of the log: many batches share one.
     pub syncs: u64,

@@ -6,9 +6,10 @@ use types::{Aggregate, Bucket, PointId, Section, Time, Values};
 
 use crate::{
     AggregateQuery, Damage, RangeQuery, ReadError,
+    chunk::ChunkEntry,
     disk::{Disk, DiskFile},
     rows::Rows,
-    segment::{ChunkEntry, ReadFailure, Segment},
+    segment::{ReadFailure, Segment},
 };
 
 /// Files that one query keeps open.
@@ -120,6 +121,9 @@ impl Reader<'_> {
         direction: Direction,
         sink: &mut dyn FnMut(&Rows, Range<usize>) -> ControlFlow<()>,
     ) -> Result<(), ReadError> {
+        if span.is_empty() {
+            return Ok(());
+        }
         let mut waiting = self.find(point, memory, &span, direction)?;
         // From the back, so that the next one is popped.
         waiting.sort_by_key(|w| Reverse(w.first));
@@ -164,7 +168,7 @@ impl Reader<'_> {
         let mut waiting = Vec::new();
         let segments = self.view.segments.clone();
         for (rank, segment) in segments.iter().enumerate() {
-            if segment.entry.first >= span.end || segment.entry.last < span.start {
+            if !segment.may_hold(point, span.start, span.end) {
                 continue;
             }
             let mut damaged = std::mem::take(self.damaged);

@@ -16,6 +16,9 @@ const RESYNC_LSN_MAX: u64 = 1 << 32;
 /// Checksums tried behind a damaged place before the rest counts as unreadable.
 const RESYNC_TRIES_MAX: usize = 10_000;
 
+/// The folder, inside a store, of files that are set aside for a person to look at.
+pub(crate) const QUARANTINE: &str = "quarantine";
+
 /// What the log held.
 #[derive(Default)]
 pub(crate) struct Replayed {
@@ -54,8 +57,21 @@ pub(crate) fn replay(
     }
     files.sort_by_key(|found| found.number);
     for (at, found) in files.iter().enumerate() {
+        let path = dir.join(&found.name);
+        let bytes = read_whole(disk, &path).map_err(OpenError::io("reading", &path))?;
         let limit = files[at + 1..].iter().find_map(|later| later.first_lsn);
-        replay_file(disk, dir, found, limit, at + 1 == files.len(), start, &mut out, apply)?;
+        let good = out.replay_file(found, &bytes, limit, start, apply);
+        out.closed.push(ClosedFile {
+            path: path.clone(),
+            end: good.end_lsn.max(out.next_lsn),
+            bytes: good.bytes as u64,
+        });
+        if at + 1 == files.len() && good.bytes < bytes.len() {
+            out.torn_bytes = (bytes.len() - good.bytes) as u64;
+            let file = disk.open(&path).map_err(OpenError::io("opening", &path))?;
+            let cut = file.truncate(good.bytes as u64).and_then(|()| file.sync_data());
+            cut.map_err(OpenError::io("cutting the unfinished end off", &path))?;
+        }
     }
     Ok(out)
 }
@@ -89,79 +105,81 @@ fn look(
             Ok(None)
         }
         Err(HeaderError::Malformed(malformed)) => {
-            out.damaged.push(Damage { file: name.into(), point: None, span: None, cause: malformed.to_string() });
+            out.damaged.push(Damage {
+                file: name.into(),
+                point: None,
+                span: None,
+                cause: malformed.to_string(),
+            });
             out.suspect.push(name.into());
             Ok(Some(Found { name: name.into(), number, first_lsn: None }))
         }
     }
 }
 
-#[allow(clippy::too_many_arguments, reason = "one private step of `replay`")]
-fn replay_file(
-    disk: &dyn Disk,
-    dir: &Path,
-    found: &Found,
-    limit: Option<u64>,
-    is_last: bool,
-    start: u64,
-    out: &mut Replayed,
-    apply: &mut dyn FnMut(Record),
-) -> Result<(), OpenError> {
-    let path = dir.join(&found.name);
-    let bytes = read_whole(disk, &path).map_err(OpenError::io("reading", &path))?;
-    // Below the manifest's start, order is all that matters: those records are in segments.
-    let mut expected = found.first_lsn.unwrap_or(0);
-    let mut at = PREFIX_BYTES;
-    let mut suspect = false;
-    while at < bytes.len() {
-        let record = take_record(&bytes[at..], expected);
-        let (record, len) = match record {
-            Ok(taken) => taken,
-            Err(_) => match resync(&bytes, at + 1, expected.max(1), limit) {
-                Some(next) => {
-                    suspect = true;
-                    at = next;
-                    continue;
-                }
-                None => break,
-            },
-        };
-        if limit.is_some_and(|limit| record.lsn >= limit) {
-            break;
-        }
-        at += len;
-        expected = record.lsn + 1;
-        if record.lsn >= start {
-            gap(&found.name, out.next_lsn, record.lsn, &mut out.damaged);
-            suspect |= record.lsn > out.next_lsn;
-            out.next_lsn = out.next_lsn.max(expected);
-            apply(record);
-        }
-    }
-    if is_last && at < bytes.len() {
-        out.torn_bytes = (bytes.len() - at) as u64;
-        let file = disk.open(&path).map_err(OpenError::io("opening", &path))?;
-        let cut = file.truncate(at as u64).and_then(|()| file.sync_data());
-        cut.map_err(OpenError::io("cutting the unfinished end off", &path))?;
-    }
-    // A file begins only when everything before its first lsn is durable, so what is missing here was there once.
-    if let Some(limit) = limit.filter(|limit| *limit > out.next_lsn && *limit > start) {
-        gap(&found.name, out.next_lsn, limit, &mut out.damaged);
-        suspect = true;
-        out.next_lsn = limit;
-    }
-    if suspect && !out.suspect.contains(&found.name) {
-        out.suspect.push(found.name.clone());
-    }
-    out.closed.push(ClosedFile { path, end: expected.max(out.next_lsn), bytes: at as u64 });
-    Ok(())
+/// How much of a file is records.
+struct Good {
+    bytes: usize,
+    /// One past the last lsn.
+    end_lsn: u64,
 }
 
-/// Reports records that were durable and are gone.
-fn gap(name: &str, expected: u64, found: u64, damaged: &mut Vec<Damage>) {
-    if found > expected {
-        let cause = format!("{} log records from lsn {expected} are damaged", found - expected);
-        damaged.push(Damage { file: name.into(), point: None, span: None, cause });
+impl Replayed {
+    /// Hands on the records of one file. Those of lsn `limit` or later are void.
+    fn replay_file(
+        &mut self,
+        found: &Found,
+        bytes: &[u8],
+        limit: Option<u64>,
+        start: u64,
+        apply: &mut dyn FnMut(Record),
+    ) -> Good {
+        // Below the manifest's start, order is all that matters: those records are in segments.
+        let mut good = Good { bytes: PREFIX_BYTES.min(bytes.len()), end_lsn: found.first_lsn.unwrap_or(0) };
+        while good.bytes < bytes.len() {
+            let (record, len) = match take_record(&bytes[good.bytes..], good.end_lsn) {
+                Ok(taken) => taken,
+                Err(_) => match resync(bytes, good.bytes + 1, good.end_lsn.max(1), limit) {
+                    Some(next) => {
+                        self.suspect(&found.name);
+                        good.bytes = next;
+                        continue;
+                    }
+                    None => break,
+                },
+            };
+            if limit.is_some_and(|limit| record.lsn >= limit) {
+                break;
+            }
+            good.bytes += len;
+            good.end_lsn = record.lsn + 1;
+            if record.lsn >= start {
+                self.expect(&found.name, record.lsn);
+                self.next_lsn = good.end_lsn;
+                apply(record);
+            }
+        }
+        // A file begins only when everything before its first lsn is durable: what is missing here was there once.
+        if let Some(limit) = limit {
+            self.expect(&found.name, limit);
+        }
+        good
+    }
+
+    /// Reports records that were durable and are gone before the one of `lsn`.
+    fn expect(&mut self, name: &str, lsn: u64) {
+        if lsn > self.next_lsn {
+            let cause = format!("{} log records from lsn {} are damaged", lsn - self.next_lsn, self.next_lsn);
+            self.damaged.push(Damage { file: name.into(), point: None, span: None, cause });
+            self.next_lsn = lsn;
+            self.suspect(name);
+        }
+    }
+
+    fn suspect(&mut self, name: &str) {
+        if !self.suspect.iter().any(|known| known == name) {
+            self.suspect.push(name.into());
+        }
     }
 }
 
@@ -227,5 +245,76 @@ pub(crate) fn set_aside(disk: &dyn Disk, dir: &Path, name: &str, copy: bool) -> 
     Ok(free)
 }
 
-/// The folder, inside a store, of files that are set aside for a person to look at.
-pub(crate) const QUARANTINE: &str = "quarantine";
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        log::{Log, encode_record, stamp_record},
+        sim::SimDisk,
+    };
+    use std::sync::Arc;
+    use types::{BatchHeader, Origin, PointId, Quality, SampleBatch, SourceId, Time, Value};
+
+    const STORE: [u8; 16] = [7; 16];
+
+    fn record(lsn: u64, place: u32) -> Vec<u8> {
+        let header = BatchHeader {
+            source: SourceId(1),
+            epoch: 1,
+            first_sequence: lsn,
+            recorded: Time(0),
+            origin: Origin::Backfill,
+        };
+        let row = (PointId(1), Time(lsn as i64), Some(Value::U64(lsn)), Quality::GOOD);
+        let mut record = encode_record(&SampleBatch::from_rows(header, [row]));
+        stamp_record(&mut record, lsn, place, Time(9));
+        record
+    }
+
+    /// Writes groups of so many records, flips a byte of some records, and gives the lsns that are read back.
+    fn check(groups: &[u32], broken: &[u64]) -> (Vec<u64>, Replayed) {
+        let (disk, dir) = (SimDisk::new(), Path::new("/log"));
+        let mut log = Log::new(Arc::new(disk.clone()), dir, STORE, 1, Vec::new());
+        let (mut lsn, mut number) = (1, 1);
+        for records in groups {
+            let group: Vec<u8> =
+                (0..*records).flat_map(|place| record(lsn + u64::from(place), place)).collect();
+            log.commit(&group, u64::from(*records), &mut number).unwrap();
+            lsn += u64::from(*records);
+        }
+        let path = dir.join("000000000001.log");
+        let mut bytes = disk.content(&path).unwrap();
+        for lsn in broken {
+            let len = record(1, 0).len();
+            bytes[PREFIX_BYTES + (*lsn as usize - 1) * len + 50] ^= 4;
+        }
+        disk.put(&path, &bytes);
+        let names = disk.list(dir).unwrap();
+        let mut read = Vec::new();
+        let replayed = replay(&disk, dir, STORE, &names, 1, &mut |record| read.push(record.lsn)).unwrap();
+        (read, replayed)
+    }
+
+    #[test]
+    fn a_torn_group_is_no_damage() {
+        let (read, replayed) = check(&[1, 3], &[2]);
+        assert_eq!((read, replayed.next_lsn), (vec![1], 2));
+        assert!(replayed.damaged.is_empty() && replayed.torn_bytes > 0);
+    }
+
+    #[test]
+    fn a_damaged_record_before_a_later_group_is_damage() {
+        let (read, replayed) = check(&[1, 3, 1], &[2, 3]);
+        assert_eq!((read, replayed.next_lsn), (vec![1, 4, 5], 6));
+        assert_eq!((replayed.damaged.len(), replayed.torn_bytes), (1, 0));
+        assert_eq!(replayed.damaged[0].cause, "2 log records from lsn 2 are damaged");
+        assert_eq!(replayed.suspect, ["000000000001.log"]);
+    }
+
+    #[test]
+    fn a_whole_log_is_read_to_its_end() {
+        let (read, replayed) = check(&[2, 1, 4], &[]);
+        assert_eq!((read, replayed.torn_bytes), ((1..=7).collect(), 0));
+        assert!(replayed.damaged.is_empty() && replayed.suspect.is_empty());
+    }
+}

@@ -4,7 +4,8 @@
 //! segment = header (see format.rs, magic SINEWSEG) · chunk block * · index block * · top block · footer
 //! chunk   = kind u8 = 1 · point u32 · value type u8 · codec u8 · rows u32 · first time i64 · last time i64
 //!           · columns: times · values · quality runs (codec.rs) · stamp runs
-//! stamps  = count varint · per run: rows varint · lsn u64 · recorded i64 · origin u8
+//! stamps  = count varint · per run: rows varint · lsn zigzag · recorded zigzag, both as wrapping differences from the run
+//!           before, the first from 0 · origin u8
 //! index   = kind u8 = 2 · per chunk 36 bytes: point u32 · first time i64 · last time i64 · offset u64 · length u32
 //!           (frame included) · rows u32; ordered by point; at most 256 chunks a block
 //! top     = kind u8 = 3 · per index block 20 bytes: first point u32 · last point u32 · offset u64 · length u32
@@ -18,221 +19,28 @@
 
 use std::{
     io,
-    ops::Range,
     path::{Path, PathBuf},
 };
 
-use types::{Origin, PointId, Time};
+use types::{PointId, Time};
 
 use crate::{
     Damage,
-    codec::{Cursor, Malformed, put_quality, put_times, put_values, put_varint, type_byte},
+    chunk::{CHUNK, Chunk, ChunkEntry, INDEX_ENTRY_BYTES},
+    codec::{Cursor, Malformed},
     disk::{Disk, DiskFile},
-    format::{
-        FRAME_BYTES, HEADER_BYTES, HeaderError, SEGMENT, begin_block, check_header, end_block, file_name,
-        put_header, take_block,
-    },
+    format::{FRAME_BYTES, HEADER_BYTES, HeaderError, SEGMENT, check_header, file_name, take_block},
     manifest::SegmentEntry,
-    memory::Stamp,
-    rows::{Rows, compress, expand, slice},
 };
 
-const CHUNK: u8 = 1;
-const INDEX: u8 = 2;
-const TOP: u8 = 3;
-const PLAIN: u8 = 0;
-const END: [u8; 8] = *b"SINEWEND";
+/// First byte of an index block.
+pub(crate) const INDEX: u8 = 2;
+/// First byte of the top block.
+pub(crate) const TOP: u8 = 3;
+/// Last bytes of a segment.
+pub(crate) const END: [u8; 8] = *b"SINEWEND";
 const FOOTER_BYTES: usize = 24;
-const INDEX_ENTRY_BYTES: usize = 36;
 const TOP_ENTRY_BYTES: usize = 20;
-/// Chunks of one index block: what is read to find a chunk.
-const INDEX_CHUNKS: usize = 256;
-/// Bytes collected before they go to the file.
-const BUFFER_BYTES: usize = 256 << 10;
-
-/// Where a chunk is and what it holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct ChunkEntry {
-    pub(crate) point: PointId,
-    pub(crate) first: Time,
-    pub(crate) last: Time,
-    offset: u64,
-    len: u32,
-    rows: u32,
-}
-
-/// A segment that is being written, under a temporary name.
-pub(crate) struct SegmentWriter {
-    file: Box<dyn DiskFile>,
-    buffer: Vec<u8>,
-    /// Bytes in the file before the buffer.
-    written: u64,
-    chunks: Vec<ChunkEntry>,
-    entry: SegmentEntry,
-}
-
-impl SegmentWriter {
-    pub(crate) fn new(disk: &dyn Disk, temporary: &Path, store_id: [u8; 16], number: u64) -> io::Result<Self> {
-        let mut buffer = Vec::with_capacity(BUFFER_BYTES * 2);
-        put_header(&mut buffer, SEGMENT, store_id, number);
-        let entry = SegmentEntry { number, bytes: 0, rows: 0, first: Time::MAX, last: Time::MIN };
-        Ok(SegmentWriter { file: disk.create(temporary)?, buffer, written: 0, chunks: Vec::new(), entry })
-    }
-
-    /// One chunk; `stamps` gives the stamp of each row of `rows`, by its place in `range`.
-    pub(crate) fn chunk(
-        &mut self,
-        point: PointId,
-        rows: &Rows,
-        range: Range<usize>,
-        stamps: impl Iterator<Item = Stamp>,
-    ) -> io::Result<()> {
-        let (Some(first), Some(last)) = (rows.times.get(range.start), rows.times.get(range.end - 1)) else {
-            return Ok(());
-        };
-        let (first, last, count) = (*first, *last, range.len() as u32);
-        let began = begin_block(&mut self.buffer);
-        let out = &mut self.buffer;
-        out.push(CHUNK);
-        out.extend_from_slice(&point.0.to_le_bytes());
-        out.extend_from_slice(&[type_byte(rows.values.value_type()), PLAIN]);
-        out.extend_from_slice(&count.to_le_bytes());
-        out.extend_from_slice(&first.0.to_le_bytes());
-        out.extend_from_slice(&last.0.to_le_bytes());
-        put_times(out, &rows.times[range.clone()]);
-        put_values(out, &slice(&rows.values, range.clone()));
-        put_quality(out, &compress(rows.qualities.get(range).unwrap_or_default()));
-        put_stamps(out, stamps);
-        end_block(&mut self.buffer, began);
-        let (offset, len) = (self.written + began as u64, (self.buffer.len() - began) as u32);
-        self.chunks.push(ChunkEntry { point, first, last, offset, len, rows: count });
-        self.entry.rows += u64::from(count);
-        (self.entry.first, self.entry.last) = (self.entry.first.min(first), self.entry.last.max(last));
-        if self.buffer.len() >= BUFFER_BYTES { self.drain() } else { Ok(()) }
-    }
-
-    /// Writes index and footer and makes the content durable; the name is the caller's.
-    pub(crate) fn finish(mut self) -> io::Result<SegmentEntry> {
-        let mut top = vec![TOP];
-        for chunks in std::mem::take(&mut self.chunks).chunks(INDEX_CHUNKS) {
-            let began = begin_block(&mut self.buffer);
-            self.buffer.push(INDEX);
-            chunks.iter().for_each(|chunk| chunk.put(&mut self.buffer));
-            end_block(&mut self.buffer, began);
-            if let [first, ..] = chunks
-                && let [.., last] = chunks
-            {
-                top.extend_from_slice(&first.point.0.to_le_bytes());
-                top.extend_from_slice(&last.point.0.to_le_bytes());
-                top.extend_from_slice(&(self.written + began as u64).to_le_bytes());
-                top.extend_from_slice(&((self.buffer.len() - began) as u32).to_le_bytes());
-            }
-        }
-        let began = begin_block(&mut self.buffer);
-        self.buffer.extend_from_slice(&top);
-        end_block(&mut self.buffer, began);
-        let mut footer = (self.written + began as u64).to_le_bytes().to_vec();
-        footer.extend_from_slice(&((self.buffer.len() - began) as u32).to_le_bytes());
-        footer.extend_from_slice(&crc32c::crc32c(&footer).to_le_bytes());
-        footer.extend_from_slice(&END);
-        self.buffer.extend_from_slice(&footer);
-        self.drain()?;
-        self.file.sync_data()?;
-        self.entry.bytes = self.written;
-        Ok(self.entry)
-    }
-
-    fn drain(&mut self) -> io::Result<()> {
-        self.file.write_at(&self.buffer, self.written)?;
-        self.written += self.buffer.len() as u64;
-        self.buffer.clear();
-        Ok(())
-    }
-}
-
-impl ChunkEntry {
-    fn put(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.point.0.to_le_bytes());
-        out.extend_from_slice(&self.first.0.to_le_bytes());
-        out.extend_from_slice(&self.last.0.to_le_bytes());
-        out.extend_from_slice(&self.offset.to_le_bytes());
-        out.extend_from_slice(&self.len.to_le_bytes());
-        out.extend_from_slice(&self.rows.to_le_bytes());
-    }
-    fn take(cursor: &mut Cursor<'_>) -> Result<ChunkEntry, Malformed> {
-        Ok(ChunkEntry {
-            point: PointId(cursor.u32()?),
-            first: cursor.time()?,
-            last: cursor.time()?,
-            offset: cursor.u64()?,
-            len: cursor.u32()?,
-            rows: cursor.u32()?,
-        })
-    }
-}
-
-fn put_stamps(out: &mut Vec<u8>, stamps: impl Iterator<Item = Stamp>) {
-    let mut runs: Vec<(u64, Stamp)> = Vec::new();
-    for stamp in stamps {
-        match runs.last_mut() {
-            Some((rows, last)) if *last == stamp => *rows += 1,
-            _ => runs.push((1, stamp)),
-        }
-    }
-    put_varint(out, runs.len() as u64);
-    for (rows, stamp) in runs {
-        put_varint(out, rows);
-        out.extend_from_slice(&stamp.lsn.to_le_bytes());
-        out.extend_from_slice(&stamp.recorded.0.to_le_bytes());
-        out.push(stamp.origin as u8);
-    }
-}
-
-/// A chunk as it was written.
-pub(crate) struct Chunk {
-    pub(crate) point: PointId,
-    pub(crate) rows: Rows,
-    /// How many rows each stamp is for.
-    pub(crate) stamps: Vec<(u64, Stamp)>,
-}
-
-impl Chunk {
-    /// From the body of a block.
-    fn decode(body: &[u8]) -> Result<Chunk, Malformed> {
-        let mut cursor = Cursor::new(body);
-        if cursor.u8()? != CHUNK {
-            return Err(Malformed("the block is no chunk"));
-        }
-        let point = PointId(cursor.u32()?);
-        let of = cursor.value_type()?;
-        if cursor.u8()? != PLAIN {
-            return Err(Malformed("unknown chunk codec"));
-        }
-        let rows = cursor.u32()? as usize;
-        let (first, last) = (cursor.time()?, cursor.time()?);
-        if rows == 0 || rows > body.len() {
-            return Err(Malformed("the row count of a chunk cannot be"));
-        }
-        let times = cursor.times(rows)?;
-        if times.first() != Some(&first) || times.last() != Some(&last) || !times.is_sorted_by(|a, b| a < b) {
-            return Err(Malformed("the times of a chunk are not in order"));
-        }
-        let values = cursor.values(of, rows)?;
-        let qualities = expand(&cursor.quality(rows)?);
-        let mut stamps = Vec::new();
-        for _ in 0..cursor.count()? {
-            let run = cursor.varint()?;
-            let (lsn, recorded) = (cursor.u64()?, cursor.time()?);
-            let origin = Origin::from_byte(cursor.u8()?).ok_or(Malformed("unknown origin"))?;
-            stamps.push((run, Stamp { lsn, recorded, origin }));
-        }
-        if stamps.iter().try_fold(0u64, |sum, (run, _)| sum.checked_add(*run)) != Some(rows as u64) {
-            return Err(Malformed("stamps do not cover the rows"));
-        }
-        cursor.end()?;
-        Ok(Chunk { point, rows: Rows { times, values, qualities }, stamps })
-    }
-}
 
 /// How chunks are found.
 enum Index {
@@ -301,6 +109,10 @@ impl Segment {
         };
         match checked {
             Err(HeaderError::Newer(version)) => return Err(HeaderError::Newer(version)),
+            Err(HeaderError::Foreign) => {
+                damaged.push(segment.damage(HeaderError::Foreign.to_string(), None));
+                return Ok(Ok(segment));
+            }
             Err(error) => damaged.push(Damage {
                 file: segment.name.clone(),
                 point: None,
@@ -318,6 +130,18 @@ impl Segment {
             },
         }
         Ok(Ok(segment))
+    }
+
+    /// Whether the index in memory leaves room for rows of a point in a span: saves opening the file when not.
+    pub(crate) fn may_hold(&self, point: PointId, from: Time, to: Time) -> bool {
+        let by_point = match &self.index {
+            Index::Top(top) => {
+                let at = top.partition_point(|(_, last, ..)| *last < point);
+                top.get(at).is_some_and(|(first, ..)| *first <= point)
+            }
+            Index::Walked(chunks) => chunks.iter().any(|chunk| chunk.point == point),
+        };
+        by_point && self.entry.first < to && self.entry.last >= from
     }
 
     /// Opens the file for reading chunks.
@@ -339,7 +163,8 @@ impl Segment {
     }
 
     fn read_top(&self, file: &dyn DiskFile) -> Result<Vec<(PointId, PointId, u64, u32)>, ReadFailure> {
-        let at = self.entry.bytes.checked_sub(FOOTER_BYTES as u64).ok_or(Malformed("the file is too short"))?;
+        let at =
+            self.entry.bytes.checked_sub(FOOTER_BYTES as u64).ok_or(Malformed("the file is too short"))?;
         if file.len()? != self.entry.bytes {
             return Err(Malformed("the file has another length than the manifest says").into());
         }
@@ -401,7 +226,12 @@ impl Segment {
         Ok(found)
     }
 
-    fn index_block(&self, file: &dyn DiskFile, offset: u64, len: u32) -> Result<Vec<ChunkEntry>, ReadFailure> {
+    fn index_block(
+        &self,
+        file: &dyn DiskFile,
+        offset: u64,
+        len: u32,
+    ) -> Result<Vec<ChunkEntry>, ReadFailure> {
         let bytes = self.read(file, offset, len)?;
         let mut cursor = Cursor::new(take_block(&bytes)?);
         if cursor.u8()? != INDEX {
@@ -427,7 +257,8 @@ impl Segment {
         while offset + FRAME_BYTES as u64 <= end {
             file.read_at(&mut frame, offset)?;
             let len = u32::from_le_bytes([frame[0], frame[1], frame[2], frame[3]]);
-            let Some(len) = len.checked_add(FRAME_BYTES as u32).filter(|n| offset + u64::from(*n) <= end) else {
+            let Some(len) = len.checked_add(FRAME_BYTES as u32).filter(|n| offset + u64::from(*n) <= end)
+            else {
                 break;
             };
             let mut bytes = vec![0; len as usize];
@@ -455,7 +286,11 @@ impl Segment {
     }
 
     /// Every chunk of the file, by its index.
-    pub(crate) fn all_chunks(&self, file: &dyn DiskFile, damaged: &mut Vec<Damage>) -> io::Result<Vec<ChunkEntry>> {
+    pub(crate) fn all_chunks(
+        &self,
+        file: &dyn DiskFile,
+        damaged: &mut Vec<Damage>,
+    ) -> io::Result<Vec<ChunkEntry>> {
         let top = match &self.index {
             Index::Walked(chunks) => return Ok(chunks.clone()),
             Index::Top(top) => top,

@@ -9,7 +9,9 @@ use types::{PointId, Quality};
 
 use crate::{
     codec::{Cursor, put_value},
-    format::{HEADER_BYTES, HeaderError, LATEST, begin_block, check_header, end_block, put_header, take_block},
+    format::{
+        HEADER_BYTES, HeaderError, LATEST, begin_block, check_header, end_block, put_header, take_block,
+    },
     memory::{LatestEntry, LatestTable},
 };
 

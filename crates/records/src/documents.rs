@@ -1,14 +1,16 @@
 //! Reading and writing documents and compact rows.
 
-use types::{
-    Change, Document, EventDraft, Index, ObjectId, OrgId, Page, Query, Stored,
-};
+use types::{Change, Document, EventDraft, Index, ObjectId, OrgId, Page, Query, Stored};
 
 use crate::{Committed, Records, RecordsError, limits, ops, plan};
 
 impl Records {
     /// One document; `None` when this organisation has none with this id.
-    pub async fn get<T: Document>(&self, org: OrgId, id: ObjectId) -> Result<Option<Stored<T>>, RecordsError> {
+    pub async fn get<T: Document>(
+        &self,
+        org: OrgId,
+        id: ObjectId,
+    ) -> Result<Option<Stored<T>>, RecordsError> {
         let text = self.run(ops::Get { org, collection: T::COLLECTION.into(), id }).await?;
         text.map(|stored| parse(T::COLLECTION, stored)).transpose()
     }

@@ -27,7 +27,9 @@ pub enum RecordsError {
         found: Revision,
     },
     /// Another document of the organisation holds this value of a unique index.
-    #[error("{collection} already holds {holder} with {index} = {value}: choose another value or change that one")]
+    #[error(
+        "{collection} already holds {holder} with {index} = {value}: choose another value or change that one"
+    )]
     Duplicate {
         /// Collection name.
         collection: String,
@@ -57,13 +59,17 @@ pub enum RecordsError {
     #[error("other writers kept changing the same records ({0}): try again")]
     Contended(String),
     /// The disk, the file or the server does not answer. A commit that ends so may or may not have been written.
-    #[error("the record store is not available ({0}): check disk space, file permissions or the database server, then read before writing again")]
+    #[error(
+        "the record store is not available ({0}): check disk space, file permissions or the database server, then read before writing again"
+    )]
     Unavailable(String),
     /// The store was closed.
     #[error("the record store is closed: start the node again")]
     Closed,
     /// Written by a newer version of Sinew.
-    #[error("the record store has format {found}, this version knows up to {known}: start the newer version again, or restore a backup made before the upgrade")]
+    #[error(
+        "the record store has format {found}, this version knows up to {known}: start the newer version again, or restore a backup made before the upgrade"
+    )]
     Newer {
         /// Format in the store.
         found: u64,
@@ -71,7 +77,9 @@ pub enum RecordsError {
         known: u64,
     },
     /// The store holds something that cannot be read.
-    #[error("{place} cannot be read ({reason}): restore it from a backup or correct it, and keep a copy of the store")]
+    #[error(
+        "{place} cannot be read ({reason}): restore it from a backup or correct it, and keep a copy of the store"
+    )]
     Corrupt {
         /// Collection and key, or table.
         place: String,

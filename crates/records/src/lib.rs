@@ -23,7 +23,8 @@ use types::{Now, Random};
 
 pub use error::RecordsError;
 pub use limits::{
-    BODY_BYTES_MAX, CHANGES_MAX, EVENTS_MAX, INDEX_VALUE_BYTES_MAX, PAYLOAD_BYTES_MAX, ROW_BYTES_MAX, ROWS_PAGE_MAX,
+    BODY_BYTES_MAX, CHANGES_MAX, EVENTS_MAX, INDEX_VALUE_BYTES_MAX, PAYLOAD_BYTES_MAX, ROW_BYTES_MAX,
+    ROWS_PAGE_MAX,
 };
 pub use ops::Committed;
 

@@ -108,6 +108,11 @@ pub(crate) fn commit(actor: &str, changes: &[Change], events: &[EventDraft]) -> 
 /// The JSON text of an event.
 pub(crate) fn payload(payload: &serde_json::Value) -> Result<String, RecordsError> {
     let text = payload.to_string();
-    within("an event payload, in bytes", text.len(), PAYLOAD_BYTES_MAX, "send the id and let the reader load it")?;
+    within(
+        "an event payload, in bytes",
+        text.len(),
+        PAYLOAD_BYTES_MAX,
+        "send the id and let the reader load it",
+    )?;
     Ok(text)
 }

@@ -67,14 +67,20 @@ impl Row {
 }
 
 fn unexpected(wanted: &str, found: Option<Cell>) -> RecordsError {
-    RecordsError::Corrupt { place: "a row of the store".into(), reason: format!("expected {wanted}, found {found:?}") }
+    RecordsError::Corrupt {
+        place: "a row of the store".into(),
+        reason: format!("expected {wanted}, found {found:?}"),
+    }
 }
 
 /// A connection inside a transaction, or reading.
 pub(crate) trait Session: Send {
     /// Runs one statement. Parameters are `$1`, `$2`, … in the order of their first use.
-    fn query(&mut self, sql: &str, args: &[Arg<'_>])
-    -> impl Future<Output = Result<Vec<Row>, RecordsError>> + Send;
+    fn query(
+        &mut self,
+        sql: &str,
+        args: &[Arg<'_>],
+    ) -> impl Future<Output = Result<Vec<Row>, RecordsError>> + Send;
 }
 
 /// Something the store does, in one transaction when it writes.

@@ -205,6 +205,8 @@ fn status_of(fault: &Fault) -> StatusCode {
         codes::LIMIT => StatusCode::TOO_MANY_REQUESTS,
         codes::STORAGE_REFUSED => StatusCode::INSUFFICIENT_STORAGE,
         codes::INTERNAL => StatusCode::INTERNAL_SERVER_ERROR,
+        "origin.refused" => StatusCode::FORBIDDEN,
+        code if code.starts_with("session.") => StatusCode::UNAUTHORIZED,
         code if code.starts_with("write.") => StatusCode::CONFLICT,
         _ => StatusCode::UNPROCESSABLE_ENTITY,
     }

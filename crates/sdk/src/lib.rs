@@ -33,7 +33,7 @@ pub use events::{Events, EventsPort};
 pub use net::{Net, NetPort, Parity, SerialBus, SerialBusPort, SerialSettings, Stream};
 pub use plant::{Plant, PlantPort, PointQuery};
 pub use records::{Records, RecordsPort};
-pub use samples::{AggregateQuery, LatestSample, LiveBatch, RangeQuery, Samples, SamplesPort, Subscription};
+pub use samples::{AggregateQuery, LatestSample, RangeQuery, Samples, SamplesPort, Subscription};
 pub use scope::{Caller, Handles, Scope};
 
 /// The only shape of an asynchronous port method.

@@ -1,7 +1,13 @@
 //! The samples handle: append, latest, range, aggregate, live. Points of other organisations do not exist here.
 
-use std::sync::Arc;
-use tokio::sync::mpsc;
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+use tokio::sync::Notify;
 use types::{Aggregate, Fault, Latest, Origin, PointId, Quality, Section, Time, Value};
 
 use crate::BoxFuture;
@@ -47,13 +53,66 @@ pub struct LatestSample {
     pub quality: Quality,
 }
 
-/// Live values as they were stored together.
-pub type LiveBatch = Arc<Vec<LatestSample>>;
+/// Live values of some points from now on. A slow reader gets the newest value of each point and nothing of what it
+/// missed, so it costs at most one value a point however slow it is. What was passed over is counted.
+///
+/// For eyes, not for rules: a function that must see every row reads the historian.
+#[derive(Clone)]
+pub struct Subscription(Arc<Pending>);
 
-/// Live values from now on. What the bound could not hold was merged to the newest per point, and counted.
-pub struct Subscription {
-    /// Bounded by [`Samples::LIVE_BATCHES_MAX`].
-    pub batches: mpsc::Receiver<LiveBatch>,
+struct Pending {
+    points: HashSet<PointId>,
+    newest: Mutex<HashMap<PointId, LatestSample>>,
+    passed_over: AtomicU64,
+    arrived: Notify,
+}
+
+impl Subscription {
+    /// To these points; the publisher calls [`Subscription::offer`].
+    pub fn to(points: &[PointId]) -> Subscription {
+        Subscription(Arc::new(Pending {
+            points: points.iter().copied().collect(),
+            newest: Mutex::default(),
+            passed_over: AtomicU64::new(0),
+            arrived: Notify::new(),
+        }))
+    }
+    /// Takes what it asked for out of rows that were stored.
+    pub fn offer(&self, rows: &[LatestSample]) {
+        let mut newest = self.0.newest.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = newest.len();
+        let mut taken = 0;
+        for row in rows.iter().filter(|row| self.0.points.contains(&row.point)) {
+            newest.insert(row.point, row.clone());
+            taken += 1;
+        }
+        let passed_over = before + taken - newest.len();
+        drop(newest);
+        if taken > 0 {
+            self.0.passed_over.fetch_add(passed_over as u64, Ordering::Relaxed);
+            self.0.arrived.notify_one();
+        }
+    }
+    /// Waits for values and takes all there are, one a point, in the order of point ids.
+    pub async fn next(&self) -> Vec<LatestSample> {
+        loop {
+            let taken = std::mem::take(&mut *self.0.newest.lock().unwrap_or_else(PoisonError::into_inner));
+            if !taken.is_empty() {
+                let mut rows: Vec<LatestSample> = taken.into_values().collect();
+                rows.sort_unstable_by_key(|row| row.point);
+                return rows;
+            }
+            self.0.arrived.notified().await;
+        }
+    }
+    /// Values that were replaced by newer ones before they were taken.
+    pub fn passed_over(&self) -> u64 {
+        self.0.passed_over.load(Ordering::Relaxed)
+    }
+    /// Nobody but the publisher holds it any more.
+    pub fn is_abandoned(&self) -> bool {
+        Arc::strong_count(&self.0) == 1
+    }
 }
 
 /// What stands behind a [`Samples`].
@@ -76,8 +135,8 @@ pub trait SamplesPort: Send + Sync {
 pub struct Samples(Arc<dyn SamplesPort>);
 
 impl Samples {
-    /// Batches that may wait for one subscriber.
-    pub const LIVE_BATCHES_MAX: usize = 64;
+    /// Points one subscription may name; more are left out.
+    pub const LIVE_POINTS_MAX: usize = 5_000;
     /// Rows one range query may return.
     pub const ROWS_MAX: usize = 1_000_000;
 
@@ -104,5 +163,25 @@ impl Samples {
     /// See [`SamplesPort::subscribe`].
     pub fn subscribe(&self, points: &[PointId]) -> Subscription {
         self.0.subscribe(points)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_slow_reader_gets_the_newest_of_each_point() {
+        let subscription = Subscription::to(&[PointId(1), PointId(2)]);
+        let row = |point, v| LatestSample {
+            point: PointId(point),
+            time: Time(v),
+            value: Some(Value::I64(v)),
+            quality: Quality::GOOD,
+        };
+        subscription.offer(&[row(1, 10), row(2, 20), row(3, 30)]);
+        subscription.offer(&[row(1, 11)]);
+        assert_eq!(subscription.next().await, vec![row(1, 11), row(2, 20)]);
+        assert_eq!(subscription.passed_over(), 1);
     }
 }

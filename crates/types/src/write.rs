@@ -55,8 +55,6 @@ pub enum WriteRefusal {
     Expired,
     #[error("the command was already {state:?}")]
     NotProposed { state: CommandState },
-    #[error("the value changed from {old} to {now} since it was proposed: look again and propose it again")]
-    OldValueChanged { old: String, now: String },
     #[error("device {device} is not connected: a command is never kept for later")]
     NotConnected { device: String },
 }
@@ -88,9 +86,6 @@ impl WriteRefusal {
             WriteRefusal::NotProposed { state } => {
                 Fault::new("write.not-proposed", detail).arg("state", format!("{state:?}").to_lowercase())
             }
-            WriteRefusal::OldValueChanged { old, now } => Fault::new("write.old-value-changed", detail)
-                .arg("old", old.as_str())
-                .arg("now", now.as_str()),
             WriteRefusal::NotConnected { device } => {
                 Fault::new("write.not-connected", detail).arg("device", device.as_str())
             }

@@ -24,7 +24,8 @@ impl Operation for EventsAfter {
         let limit = Arg::Int(self.limit as i64);
         let rows = match &self.org {
             None => {
-                let sql = format!("SELECT {COLUMNS} FROM events WHERE sequence > $1 ORDER BY sequence LIMIT $2");
+                let sql =
+                    format!("SELECT {COLUMNS} FROM events WHERE sequence > $1 ORDER BY sequence LIMIT $2");
                 on.query(&sql, &[after, limit]).await?
             }
             Some(org) => {
@@ -63,7 +64,8 @@ impl Operation for NewestEvent {
     const WRITES: bool = false;
 
     async fn run<S: Session>(&self, on: &mut S) -> Result<u64, RecordsError> {
-        let rows = on.query("SELECT value FROM counters WHERE name = $1", &[Arg::Text(EVENT_COUNTER)]).await?;
+        let rows =
+            on.query("SELECT value FROM counters WHERE name = $1", &[Arg::Text(EVENT_COUNTER)]).await?;
         rows.into_iter().next().map_or(Ok(0), |mut row| row.count())
     }
 }

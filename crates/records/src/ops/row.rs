@@ -16,15 +16,38 @@ impl Operation for Rows {
     type Output = Vec<(OrgId, u32, Vec<u8>)>;
     const WRITES: bool = false;
 
+    /// Organisation by organisation, because they are the first part of the key: other tables in between cost nothing.
     async fn run<S: Session>(&self, on: &mut S) -> Result<Self::Output, RecordsError> {
-        // Below every row: no organisation, and a key that no row has.
-        let (org, key) = self.after.map_or((OrgId::from_bytes([0; 16]), -1), |(org, key)| (org, i64::from(key)));
-        let sql = "SELECT org, key, bytes FROM compact WHERE (org, name, key) > ($1, $2, $3) AND name = $4 \
-             ORDER BY org, name, key LIMIT $5";
-        let name = Arg::Text(self.table);
-        let args = [Arg::Bytes(&org.bytes()), name, Arg::Int(key), name, Arg::Int(self.limit as i64)];
-        on.query(sql, &args).await?.into_iter().map(row).collect()
+        let mut found = Vec::new();
+        let (mut org, mut after) = match self.after {
+            Some((org, key)) => (Some(org), i64::from(key)),
+            None => (next_org(on, None).await?, BEFORE_EVERY_KEY),
+        };
+        while let Some(current) = org
+            && found.len() < self.limit
+        {
+            let sql = "SELECT org, key, bytes FROM compact WHERE org = $1 AND name = $2 AND key > $3 \
+                 ORDER BY key LIMIT $4";
+            let room = Arg::Int((self.limit - found.len()) as i64);
+            let args = [Arg::Bytes(&current.bytes()), Arg::Text(self.table), Arg::Int(after), room];
+            for cells in on.query(sql, &args).await? {
+                found.push(row(cells)?);
+            }
+            (org, after) = (next_org(on, Some(current)).await?, BEFORE_EVERY_KEY);
+        }
+        Ok(found)
     }
+}
+
+/// Keys are unsigned.
+const BEFORE_EVERY_KEY: i64 = -1;
+
+async fn next_org<S: Session>(on: &mut S, after: Option<OrgId>) -> Result<Option<OrgId>, RecordsError> {
+    // No organisation is named by zeros alone: an id carries its version.
+    let after = after.unwrap_or(OrgId::from_bytes([0; 16]));
+    let sql = "SELECT org FROM compact WHERE org > $1 ORDER BY org LIMIT 1";
+    let rows = on.query(sql, &[Arg::Bytes(&after.bytes())]).await?;
+    rows.into_iter().next().map(|mut row| row.org()).transpose()
 }
 
 fn row(mut row: Row) -> Result<(OrgId, u32, Vec<u8>), RecordsError> {

@@ -1,12 +1,13 @@
-//! Polling, shared by every driver that asks: planner, schedule, loop.
+//! Polling, shared by every driver that asks: planner, schedule, loop, scaling.
+//!
+//! A driver turns its points into [`Span`]s and implements [`Polled`]; [`serve`] does the rest.
 
-use types::{Scaling, Value};
+mod plan;
+mod scale;
+mod schedule;
+mod serve;
 
-/// From raw to shown: `raw * gain + offset` in f64. Without scaling the value stays as it is.
-/// `None` when there is no number to scale.
-pub fn scale(raw: Value, scaling: Option<Scaling>) -> Option<Value> {
-    match scaling {
-        None => Some(raw),
-        Some(s) => raw.as_f64().map(|v| Value::F64(v * s.gain + s.offset)),
-    }
-}
+pub use plan::{Block, Holes, Limits, Plan, Span, plan};
+pub use scale::{ScaleError, fit, scale, unscale};
+pub use schedule::{Due, Schedule};
+pub use serve::{BlockReply, Polled, RECHECK_PERIOD, RECHECKS_MAX, Refusal, Wiring, WriteFailure, serve};

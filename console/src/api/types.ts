@@ -1,0 +1,238 @@
+// Wire types of API v1, as the server's `types` crate writes them. Ids are UUID text, times RFC 3339, i64 and u64 text.
+
+export type Id = string;
+export type Instant = string;
+export type JsonValue = boolean | number | string | null;
+
+/** Something that went wrong: shown by `code` in the user's language, else `detail`. */
+export interface Fault {
+  code: string;
+  args?: Record<string, string | number>;
+  detail: string;
+  path?: string;
+}
+
+export interface Stored<T> {
+  id: Id;
+  revision: number | string;
+  changed: Instant;
+  body: T;
+}
+
+export interface Page<T> {
+  items: T[];
+  next?: string | null;
+}
+
+export interface Label {
+  zh?: string;
+  en?: string;
+}
+
+export type Permission = "read" | "command" | "configure" | "administer";
+export type Role = "viewer" | "operator" | "engineer" | "admin";
+export type Locale = "zh" | "en";
+
+export interface Session {
+  token?: string;
+  user: { id: Id; name: string; role: Role; locale: Locale };
+  organisation: { id: Id; name: string };
+  permissions: Permission[];
+  expires: Instant;
+}
+
+export interface User {
+  name: string;
+  role: Role;
+  locale: Locale;
+  enabled: boolean;
+}
+
+export type NodeKind = "site" | "area" | "line" | "station" | "asset";
+
+export interface Asset {
+  kind: NodeKind;
+  name: Label;
+  parent?: Id;
+  asset_type?: Id;
+  zone?: string;
+  notes?: Record<string, string>;
+}
+
+export type ValueType = "bool" | "i64" | "u64" | "f32" | "f64" | "string" | "bytes";
+
+export interface WritePolicy {
+  min: number;
+  max: number;
+  step?: number | null;
+  per_minute: number;
+}
+
+export interface Point {
+  name: string;
+  label?: Label;
+  device?: Id;
+  address?: string;
+  asset?: Id;
+  value_type: ValueType;
+  unit: string;
+  scaling?: { gain: number; offset: number };
+  range?: [number, number];
+  states?: Record<string, Label>;
+  period_ms: number;
+  write?: WritePolicy | null;
+}
+
+export interface PointItem {
+  id: Id;
+  point_id: number;
+  revision: number | string;
+  body: Point;
+}
+
+export interface Device {
+  name: string;
+  driver: string;
+  config: Record<string, unknown>;
+  enabled: boolean;
+  writes_enabled: boolean;
+  limits: { writes_per_minute?: number | null };
+  source?: number;
+  added?: Instant;
+}
+
+export type DeviceState = "disabled" | "connecting" | "online" | "waiting" | "failed";
+
+export interface DeviceHealth {
+  state: DeviceState;
+  since: Instant;
+  fault?: Fault | null;
+  points: number;
+  good: number;
+  requests: number | string;
+  failures: number | string;
+  late_cycles: number | string;
+  retry_at?: Instant | null;
+}
+
+export interface DeviceItem extends Stored<Device> {
+  health: DeviceHealth;
+}
+
+export interface Unit {
+  code: string;
+  symbol: string;
+  dimension: string;
+}
+
+/** The part of JSON schema (2020-12) that drivers use for their `config`. */
+export interface Schema {
+  type?: string | string[];
+  title?: string;
+  description?: string;
+  default?: unknown;
+  enum?: unknown[];
+  const?: unknown;
+  minimum?: number;
+  maximum?: number;
+  minLength?: number;
+  maxLength?: number;
+  properties?: Record<string, Schema>;
+  required?: string[];
+  oneOf?: Schema[];
+  $ref?: string;
+  $defs?: Record<string, Schema>;
+}
+
+export interface Driver {
+  id: string;
+  name: { zh: string; en: string };
+  config_schema: Schema;
+}
+
+export interface ProbeReport {
+  round_trip_ms: number;
+  suggested_config?: Record<string, unknown> | null;
+  identity: [string, string][];
+}
+
+export interface Candidate {
+  address: string;
+  reading: string;
+  value_type: ValueType;
+  value: JsonValue;
+  plausible: boolean;
+}
+
+export interface Inspection {
+  raw: { address: string; hex: string | null }[];
+  candidates: Candidate[];
+}
+
+/** The newest state of a point: the value and the quality may stem from different instants. */
+export interface Latest {
+  point: Id;
+  value: JsonValue;
+  value_time?: Instant | null;
+  quality: number;
+  quality_name: string;
+  quality_time: Instant;
+  recorded?: Instant;
+}
+
+/** A sample as the live connection sends it. */
+export interface LiveSample {
+  point: Id;
+  time: Instant;
+  value: JsonValue;
+  quality: number;
+}
+
+export interface RawSample {
+  time: Instant;
+  value: JsonValue;
+  quality: number;
+}
+
+/** Buckets of one point, as columns. */
+export interface Aggregate {
+  point: Id;
+  start: number[];
+  count: number[];
+  bad: number[];
+  min: (number | null)[];
+  max: (number | null)[];
+  mean: (number | null)[];
+  first?: (number | null)[];
+  last?: (number | null)[];
+}
+
+export type CommandState = "proposed" | "sent" | "verified" | "unverified" | "failed" | "expired" | "refused";
+
+export interface Command {
+  point: Id;
+  device: Id;
+  by: string;
+  proposed: Instant;
+  expires: Instant;
+  old: JsonValue;
+  new: JsonValue;
+  unit: string;
+  state: CommandState;
+  changed: Instant;
+  read_back?: JsonValue;
+  fault?: Fault | null;
+}
+
+export interface WriteLock {
+  locked: boolean;
+  by?: string | null;
+  since?: Instant | null;
+}
+
+export interface ImportReport {
+  created: number;
+  updated: number;
+  unchanged: number;
+  errors: Fault[];
+}

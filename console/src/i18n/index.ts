@@ -1,0 +1,74 @@
+// Two languages, one catalogue: the shell's texts, the faults' texts and what every leaf brings along.
+import { createI18n } from "vue-i18n";
+import type { Ref } from "vue";
+import type { Fault, Label, Locale } from "../api/types";
+import { leaves } from "../leaves";
+import enFaults from "./faults.en.json";
+import zhFaults from "./faults.zh.json";
+import en from "./en.json";
+import zh from "./zh.json";
+
+const KEY = "sinew.locale";
+const HTML_LANG: Record<Locale, string> = { zh: "zh-CN", en: "en" };
+
+function initial(): Locale {
+  const kept = localStorage.getItem(KEY);
+  if (kept === "zh" || kept === "en") return kept;
+  return navigator.language.toLowerCase().startsWith("zh") ? "zh" : "en";
+}
+
+export const i18n = createI18n({
+  legacy: false,
+  locale: initial(),
+  fallbackLocale: "en",
+  flatJson: true,
+  messages: { zh: {}, en: {} },
+});
+/** The global composer: its locale is a ref because `legacy` is off. */
+const current = i18n.global.locale as unknown as Ref<Locale>;
+
+for (const [locale, texts] of [["zh", [zh, zhFaults]], ["en", [en, enFaults]]] as const) {
+  for (const one of texts) i18n.global.mergeLocaleMessage(locale, one);
+  for (const leaf of leaves) i18n.global.mergeLocaleMessage(locale, leaf.messages[locale]);
+}
+document.documentElement.lang = HTML_LANG[locale()];
+
+export function locale(): Locale {
+  return current.value;
+}
+
+export function setLocale(next: Locale): void {
+  localStorage.setItem(KEY, next);
+  current.value = next;
+  document.documentElement.lang = HTML_LANG[next];
+}
+
+/** Outside of components; the same function inside them. Reactive to the language. */
+export const t = (key: string, args: Record<string, unknown> = {}): string => i18n.global.t(key, args);
+export const has = (key: string): boolean => i18n.global.te(key, locale()) || i18n.global.te(key, "en");
+
+/** A name in the user's language, else in the other one. */
+export function nameOf(label: Label | undefined, fallback = ""): string {
+  const [first, second] = locale() === "zh" ? [label?.zh, label?.en] : [label?.en, label?.zh];
+  return first || second || fallback;
+}
+
+export interface FaultText {
+  what: string;
+  why: string;
+  next: string;
+}
+
+/** What happened, why, and what to do; the server's own sentence when the code has no text here. */
+export function faultText(fault: Fault): FaultText {
+  const part = (name: string): string => (has(`fault.${fault.code}.${name}`) ? t(`fault.${fault.code}.${name}`, fault.args ?? {}) : "");
+  const what = part("what");
+  return what ? { what, why: part("why"), next: part("next") } : { what: fault.detail, why: "", next: "" };
+}
+
+/** The same in one line. */
+export function faultLine(fault: Fault): string {
+  const text = faultText(fault);
+  const joint = locale() === "zh" ? "" : " ";
+  return [text.what, text.why, text.next].filter(Boolean).join(joint);
+}

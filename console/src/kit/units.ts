@@ -1,0 +1,25 @@
+// The list of units, read once a session.
+import { shallowRef } from "vue";
+import { api, itemsOf, type Unit } from "../api";
+import { noteFault } from "./notices";
+
+export const units = shallowRef<Unit[]>([]);
+let asked = false;
+
+export function loadUnits(): void {
+  if (asked) return;
+  asked = true;
+  api.units().then(
+    (reply) => (units.value = itemsOf(reply)),
+    (thrown: unknown) => {
+      asked = false;
+      noteFault(thrown);
+    },
+  );
+}
+
+/** What is shown for a UCUM code; the code itself until the list is here. */
+export function unitSymbol(code: string | undefined): string {
+  if (code === undefined || code === "1" || code === "") return "";
+  return units.value.find((unit) => unit.code === code)?.symbol ?? code;
+}

@@ -1,0 +1,33 @@
+// Who is signed in. The session itself is an HttpOnly cookie that this code never sees.
+import { computed, ref } from "vue";
+import { api, Problem, whenSignedOut, type Permission, type Session } from "./api";
+
+export const session = ref<Session | null>(null);
+export const signedIn = computed(() => session.value !== null);
+
+export function may(permission: Permission): boolean {
+  return session.value?.permissions.includes(permission) ?? false;
+}
+
+/** Asks the server who we are. `false` when nobody is signed in; other failures throw. */
+export async function restoreSession(): Promise<boolean> {
+  try {
+    session.value = await api.session();
+    return true;
+  } catch (thrown) {
+    if (thrown instanceof Problem && thrown.status === 401) return false;
+    throw thrown;
+  }
+}
+
+export async function signOut(): Promise<void> {
+  try {
+    await api.signOut();
+  } finally {
+    session.value = null;
+  }
+}
+
+whenSignedOut(() => {
+  session.value = null;
+});

@@ -1,0 +1,250 @@
+//! Opening a store: everything that a crash, a failing disk or a stray hand may have left behind is met here.
+
+use std::{io, path::Path, sync::Arc};
+
+use types::Time;
+
+use crate::{
+    Damage, OpenError, Options, Recovery,
+    admission::{Admission, admit},
+    disk::{Disk, read_whole},
+    format::{HeaderError, VERSION, file_name, file_number},
+    log::Log,
+    manifest::{self, Manifest},
+    memory::{LatestTable, Stamp, Table},
+    replay::{QUARANTINE, replay, set_aside},
+    segment::{ReadFailure, Segment},
+    shared::{Shared, State},
+    snapshot,
+    writer::Writer,
+};
+
+/// Name of the file that keeps a second process out.
+const LOCK: &str = "LOCK";
+
+/// Opens or creates the store and gives the writer, ready to run.
+pub(crate) fn open(options: Options) -> Result<(Writer, Recovery), OpenError> {
+    let (disk, dir) = (options.disk.clone(), options.dir.clone());
+    let mut recovery = Recovery::default();
+    disk.create_dir(&dir.join(QUARANTINE)).map_err(OpenError::io("making", &dir))?;
+    let lock = match disk.lock(&dir.join(LOCK)) {
+        Ok(lock) => lock,
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Err(OpenError::InUse { dir }),
+        Err(error) => return Err(OpenError::io("locking", &dir.join(LOCK))(error)),
+    };
+    let names = disk.list(&dir).map_err(OpenError::io("listing", &dir))?;
+    let manifest = load_manifest(&*disk, &dir, &names, options.store_id, &mut recovery)?;
+    let names = disk.list(&dir).map_err(OpenError::io("listing", &dir))?;
+    sort_out(&*disk, &dir, &names, &manifest, &mut recovery)?;
+
+    let segments = open_segments(&*disk, &dir, &manifest, &mut recovery.damaged)?;
+    let latest = load_latest(&*disk, &dir, &manifest, &segments, &mut recovery.damaged)?;
+    let sources = manifest.sources.clone();
+    let mut state = State { table: Table::default(), latest, segments: segments.into(), sources };
+
+    let replayed = replay(&*disk, &dir, manifest.store_id, &names, manifest.log_start, &mut |record| {
+        let rows = record.sections.iter().map(|section| section.len() as u64).sum();
+        let known = state.sources.get(&record.header.source).copied();
+        // Every acknowledged record was new when it was written. One that is not was given up by a failed sync, and
+        // what its sender did afterwards counts.
+        if let Ok(Admission::New { state: after, .. }) = admit(known, &record.header, rows) {
+            let stamp =
+                Stamp { lsn: record.lsn, recorded: record.header.recorded, origin: record.header.origin };
+            state.table.push(stamp, &record.sections);
+            state.latest.push(stamp.recorded, &record.sections);
+            state.sources.insert(record.header.source, after);
+            recovery.rows_replayed += rows;
+        }
+    })?;
+    recovery.torn_bytes = replayed.torn_bytes;
+    recovery.damaged.extend(replayed.damaged);
+    for name in &replayed.foreign {
+        recovery.quarantined.push(set_aside(&*disk, &dir, name, false)?);
+    }
+    for name in &replayed.suspect {
+        // A copy is a kindness to who looks into it: a full disk must not keep the plant from reading.
+        match set_aside(&*disk, &dir, name, true) {
+            Ok(aside) => recovery.quarantined.push(aside),
+            Err(error) => tracing::warn!(name, %error, "a damaged log file could not be copied aside"),
+        }
+    }
+
+    let highest = names.iter().filter_map(|name| number_of(name)).max();
+    let next_number = manifest.next_number.max(highest.map_or(1, |number| number.saturating_add(1)));
+    let log = Log::new(disk.clone(), &dir, manifest.store_id, replayed.next_lsn, replayed.closed);
+    let mut writer = Writer {
+        shared: Arc::new(Shared::new(disk, state, recovery.damaged.clone())),
+        dir,
+        now: options.now,
+        memory_bytes: options.memory_bytes,
+        chunk_rows: options.chunk_rows.clamp(1, crate::CHUNK_ROWS),
+        log,
+        manifest,
+        next_number,
+        doubtful: Vec::new(),
+        _lock: lock,
+    };
+    // A damaged log is copied aside by now: once its rows are in segments it is not met again. Whatever keeps the flush
+    // from working will be met by the next one.
+    if (!replayed.suspect.is_empty() || writer.is_full())
+        && let Err(error) = writer.flush()
+    {
+        tracing::warn!(%error, "rows from the log stay in memory");
+    }
+    writer.log.retire(writer.manifest.log_start);
+    writer.refresh_stats();
+    for damage in &recovery.damaged {
+        tracing::error!(%damage, "damaged bytes were found while opening");
+    }
+    Ok((writer, recovery))
+}
+
+fn number_of(name: &str) -> Option<u64> {
+    let name = name.strip_suffix(".tmp").unwrap_or(name);
+    ["log", "seg", "latest"].iter().find_map(|kind| file_number(name, kind))
+}
+
+fn load_manifest(
+    disk: &dyn Disk,
+    dir: &Path,
+    names: &[String],
+    store_id: [u8; 16],
+    recovery: &mut Recovery,
+) -> Result<Manifest, OpenError> {
+    let path = dir.join(manifest::NAME);
+    if !names.iter().any(|name| name == manifest::NAME) {
+        if names.iter().any(|name| name.ends_with(".seg") || name.ends_with(".log")) {
+            return Err(OpenError::ManifestMissing { dir: dir.to_path_buf() });
+        }
+        let manifest = Manifest::new(store_id);
+        let made = manifest.store(disk, dir).map_err(manifest::StoreError::into_io);
+        made.and_then(|()| dir.parent().map_or(Ok(()), |parent| disk.sync_dir(parent)))
+            .map_err(OpenError::io("creating", &path))?;
+        recovery.created = true;
+        return Ok(manifest);
+    }
+    let bytes = read_whole(disk, &path).map_err(OpenError::io("reading", &path))?;
+    match Manifest::parse(&bytes) {
+        Ok((manifest, false)) => Ok(manifest),
+        Ok((manifest, true)) => {
+            recovery.damaged.push(Damage {
+                file: manifest::NAME.into(),
+                point: None,
+                span: None,
+                cause: "one of its two copies is damaged; it was healed from the other".into(),
+            });
+            if let Err(error) = manifest.store(disk, dir).map_err(manifest::StoreError::into_io) {
+                tracing::warn!(%error, "the manifest could not be healed; the next flush replaces it");
+            }
+            Ok(manifest)
+        }
+        Err(HeaderError::Newer(found)) => Err(OpenError::Newer { file: path, found, known: VERSION }),
+        Err(error) => Err(OpenError::ManifestDamaged { file: path, cause: error.to_string() }),
+    }
+}
+
+/// Removes what was never finished and moves aside what the manifest does not name.
+fn sort_out(
+    disk: &dyn Disk,
+    dir: &Path,
+    names: &[String],
+    manifest: &Manifest,
+    recovery: &mut Recovery,
+) -> Result<(), OpenError> {
+    for name in names {
+        let path = dir.join(name);
+        let is_named = name == LOCK
+            || name == manifest::NAME
+            || file_number(name, "log").is_some()
+            || file_number(name, "latest").is_some_and(|n| n == manifest.latest_number)
+            || file_number(name, "seg").is_some_and(|n| manifest.segments.iter().any(|s| s.number == n));
+        if is_named {
+            continue;
+        }
+        // A snapshot is derived from rows that are elsewhere, and a .tmp was never complete.
+        if name.ends_with(".tmp") || file_number(name, "latest").is_some() {
+            disk.remove(&path).map_err(OpenError::io("removing", &path))?;
+        } else {
+            recovery.quarantined.push(set_aside(disk, dir, name, false)?);
+        }
+    }
+    Ok(())
+}
+
+fn open_segments(
+    disk: &dyn Disk,
+    dir: &Path,
+    manifest: &Manifest,
+    damaged: &mut Vec<Damage>,
+) -> Result<Vec<Arc<Segment>>, OpenError> {
+    let open = |entry: &manifest::SegmentEntry| {
+        let path = dir.join(file_name(entry.number, "seg"));
+        match Segment::open(disk, dir, manifest.store_id, entry.clone(), damaged) {
+            Ok(Ok(segment)) => Ok(Arc::new(segment)),
+            Ok(Err(error)) => Err(OpenError::io("reading", &path)(error)),
+            Err(HeaderError::Newer(found)) => Err(OpenError::Newer { file: path, found, known: VERSION }),
+            Err(error) => Err(OpenError::io("reading", &path)(io::Error::other(error))),
+        }
+    };
+    manifest.segments.iter().map(open).collect()
+}
+
+/// The snapshot of latest values, or, when it is damaged, the same worked out from all segments.
+fn load_latest(
+    disk: &dyn Disk,
+    dir: &Path,
+    manifest: &Manifest,
+    segments: &[Arc<Segment>],
+    damaged: &mut Vec<Damage>,
+) -> Result<LatestTable, OpenError> {
+    if manifest.latest_number == 0 {
+        return Ok(LatestTable::default());
+    }
+    let name = file_name(manifest.latest_number, "latest");
+    let path = dir.join(&name);
+    let cause = match read_whole(disk, &path) {
+        Ok(bytes) => match snapshot::decode(&bytes, manifest.store_id, manifest.latest_number) {
+            Ok(latest) => return Ok(latest),
+            Err(error) => error.to_string(),
+        },
+        Err(error) if error.kind() == io::ErrorKind::NotFound => "the file is missing".into(),
+        Err(error) => return Err(OpenError::io("reading", &path)(error)),
+    };
+    let cause = format!("{cause}; latest values were worked out from the segments");
+    damaged.push(Damage { file: name, point: None, span: None, cause });
+    let mut latest = LatestTable::default();
+    for segment in segments {
+        let path = dir.join(&segment.name);
+        match replay_latest(disk, segment, &mut latest, damaged) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(OpenError::io("reading", &path)(error));
+            }
+            _ => {}
+        }
+    }
+    Ok(latest)
+}
+
+fn replay_latest(
+    disk: &dyn Disk,
+    segment: &Segment,
+    latest: &mut LatestTable,
+    damaged: &mut Vec<Damage>,
+) -> io::Result<()> {
+    let file = segment.file(disk)?;
+    for entry in segment.all_chunks(&*file, damaged)? {
+        match segment.chunk(&*file, &entry) {
+            Ok(chunk) => {
+                // Rows of a chunk are of one type, so its last one says all that could be the latest.
+                let last = chunk.rows.len() - 1;
+                let recorded = chunk.stamps.last().map_or(Time::MIN, |(_, stamp)| stamp.recorded);
+                let quality = chunk.rows.quality(last);
+                let value = || chunk.rows.values.get(last);
+                latest.row(chunk.point, chunk.rows.times[last], quality, recorded, value);
+            }
+            Err(ReadFailure::Io(error)) => return Err(error),
+            Err(ReadFailure::Damaged(cause)) => damaged.push(segment.damage(cause.to_string(), Some(&entry))),
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,213 @@
+//! The writer thread: the only one that touches the log, the manifest and the state.
+//!
+//! Natural group commit: what was queued while the last sync ran goes out with the next one. No timer.
+
+use std::{any::Any, io, path::PathBuf, sync::Arc};
+
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+use types::{BatchHeader, Now, Section, Time};
+
+use crate::{
+    AppendError, Appended, FlushError,
+    admission::{Admission, admit},
+    log::{CommitError, Log, stamp_record},
+    manifest::Manifest,
+    memory::{Stamp, Table},
+    query::Sources,
+    shared::Shared,
+};
+
+/// Bytes after which a group takes in no further record.
+const GROUP_BYTES_MAX: usize = 8 << 20;
+
+/// A batch on its way into the log.
+pub(crate) struct Entry {
+    pub(crate) header: BatchHeader,
+    pub(crate) rows: usize,
+    pub(crate) sections: Vec<Section>,
+    pub(crate) record: Vec<u8>,
+    pub(crate) reply: oneshot::Sender<Result<Appended, AppendError>>,
+    /// Holds the entry's share of the queue until it is answered.
+    pub(crate) permit: OwnedSemaphorePermit,
+}
+
+/// What the writer is asked to do.
+pub(crate) enum Command {
+    Append(Entry),
+    Flush(oneshot::Sender<Result<(), FlushError>>),
+    Close(oneshot::Sender<Result<(), FlushError>>),
+}
+
+/// See the module.
+pub(crate) struct Writer {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) dir: PathBuf,
+    pub(crate) now: Now,
+    pub(crate) memory_bytes: usize,
+    pub(crate) chunk_rows: usize,
+    pub(crate) log: Log,
+    pub(crate) manifest: Manifest,
+    /// Number of the next file of any kind.
+    pub(crate) next_number: u64,
+    /// Files of a flush of which it is not known whether the manifest that names them stands.
+    pub(crate) doubtful: Vec<PathBuf>,
+    /// Keeps other processes out; released when the thread ends.
+    pub(crate) _lock: Box<dyn Any + Send + Sync>,
+}
+
+impl Writer {
+    /// Works until the queue is closed or a [`Command::Close`] comes.
+    pub(crate) fn run(mut self, mut queue: mpsc::Receiver<Command>) {
+        let mut next = None;
+        while let Some(command) = next.take().or_else(|| queue.blocking_recv()) {
+            match command {
+                Command::Append(first) => {
+                    let mut bytes = first.record.len();
+                    let mut group = vec![first];
+                    while bytes < GROUP_BYTES_MAX {
+                        match queue.try_recv() {
+                            Ok(Command::Append(entry)) => {
+                                bytes += entry.record.len();
+                                group.push(entry);
+                            }
+                            Ok(other) => {
+                                next = Some(other);
+                                break;
+                            }
+                            Err(_) => break,
+                        }
+                    }
+                    self.commit(group);
+                }
+                Command::Flush(reply) => {
+                    // A caller that went away does not need the answer; so too below.
+                    let _ = reply.send(self.flush());
+                }
+                Command::Close(reply) => {
+                    queue.close();
+                    let flushed = self.flush();
+                    // Entries still queued are dropped, which answers them as closed. Then the lock is released.
+                    drop((queue, self));
+                    let _ = reply.send(flushed);
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Makes a group durable, visible and acknowledged, or refuses it whole.
+    fn commit(&mut self, group: Vec<Entry>) {
+        let recorded = (self.now)();
+        if self.is_full()
+            && let Err(error) = self.flush()
+        {
+            let error = AppendError::MemoryFull { cause: error.to_string() };
+            self.shared.stats().refusing = Some(error.to_string());
+            return self.refuse(group, &error);
+        }
+        let mut ahead = Sources::new();
+        let (mut new, mut known, mut skipped_rows) = (Vec::new(), Vec::new(), 0);
+        for entry in group {
+            let source = entry.header.source;
+            let state =
+                ahead.get(&source).copied().or_else(|| self.shared.state().sources.get(&source).copied());
+            match admit(state, &entry.header, entry.rows as u64) {
+                Ok(Admission::New { state, skipped }) if entry.rows > 0 => {
+                    ahead.insert(source, state);
+                    skipped_rows += skipped;
+                    new.push(entry);
+                }
+                Ok(Admission::New { .. } | Admission::Duplicate) => known.push(entry),
+                Err(error) => self.refuse(vec![entry], &error),
+            }
+        }
+        if !new.is_empty() {
+            if let Err(error) = self.write(&mut new, recorded) {
+                let error = append_error(error);
+                self.shared.stats().refusing = Some(error.to_string());
+                // What repeats a batch of this very group is as little durable as that one.
+                self.refuse(new, &error);
+                return self.refuse(known, &error);
+            }
+            self.apply(&new, ahead, skipped_rows, recorded);
+        }
+        self.shared.stats().batches_duplicate += known.iter().filter(|entry| entry.rows > 0).count() as u64;
+        for (entry, duplicate) in
+            new.into_iter().map(|e| (e, false)).chain(known.into_iter().map(|e| (e, true)))
+        {
+            let rows = if duplicate { 0 } else { entry.rows };
+            drop(entry.permit);
+            let _ = entry.reply.send(Ok(Appended { rows, recorded, duplicate: duplicate && entry.rows > 0 }));
+        }
+        if self.is_full()
+            && let Err(error) = self.flush()
+        {
+            tracing::warn!(%error, "memory is full; appends are refused unless the next try succeeds");
+        }
+    }
+
+    /// Stamps the records of a group and makes them durable.
+    fn write(&mut self, new: &mut [Entry], recorded: Time) -> Result<(), CommitError> {
+        let first_lsn = self.log.next_lsn();
+        for (place, entry) in (0u32..).zip(new.iter_mut()) {
+            stamp_record(&mut entry.record, first_lsn + u64::from(place), place, recorded);
+        }
+        // One record needs no second copy; a large batch is alone in its group.
+        let joined: Vec<u8>;
+        let bytes = match &*new {
+            [only] => &only.record,
+            many => {
+                joined = many.iter().map(|entry| entry.record.as_slice()).collect::<Vec<_>>().concat();
+                &joined
+            }
+        };
+        let written = self.log.commit(bytes, new.len() as u64, &mut self.next_number);
+        let mut stats = self.shared.stats();
+        stats.syncs += u64::from(!matches!(written, Err(CommitError::Write(_))));
+        stats.log_files_poisoned += u64::from(matches!(written, Err(CommitError::Sync(_))));
+        stats.log_bytes = self.log.bytes();
+        written
+    }
+
+    /// Makes durable rows visible.
+    fn apply(&mut self, new: &[Entry], ahead: Sources, skipped_rows: u64, recorded: Time) {
+        let first_lsn = self.log.next_lsn() - new.len() as u64;
+        let mut state = self.shared.state_mut();
+        for (lsn, entry) in (first_lsn..).zip(new) {
+            let stamp = Stamp { lsn, recorded, origin: entry.header.origin };
+            state.table.push(stamp, &entry.sections);
+            state.latest.push(recorded, &entry.sections);
+        }
+        state.sources.extend(ahead);
+        drop(state);
+        let mut stats = self.shared.stats();
+        stats.rows_appended += new.iter().map(|entry| entry.rows as u64).sum::<u64>();
+        stats.sequence_gap_rows += skipped_rows;
+        stats.refusing = None;
+    }
+
+    fn refuse(&self, group: Vec<Entry>, error: &AppendError) {
+        self.shared.stats().batches_refused += group.len() as u64;
+        for entry in group {
+            let _ = entry.reply.send(Err(error.clone()));
+        }
+    }
+
+    pub(crate) fn is_full(&self) -> bool {
+        let state = self.shared.state();
+        state.table.bytes() >= self.memory_bytes || state.table.rows() > Table::ROWS_MAX
+    }
+}
+
+fn append_error(error: CommitError) -> AppendError {
+    match error {
+        CommitError::Sync(error) => AppendError::SyncFailed { cause: error.to_string() },
+        CommitError::Write(error) => {
+            let cause = error.to_string();
+            match error.kind() {
+                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => AppendError::DiskFull { cause },
+                _ => AppendError::Refused { cause },
+            }
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! A store in memory, batches in one line, and the naive model that the store must agree with.
+
+use std::{
+    collections::BTreeMap,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+};
+
+use historian::{Disk, Historian, Options, RangeQuery, Recovery, sim::SimDisk};
+use proptest::test_runner::{Config as ProptestConfig, RngSeed};
+use types::{
+    BatchHeader, Latest, Now, Origin, PointId, Quality, SampleBatch, Section, SourceId, Time, Value,
+};
+
+pub(crate) const STORE: [u8; 16] = *b"sinew-test-store";
+pub(crate) const DAY_NS: i64 = 86_400_000_000_000;
+
+/// How many times as deep as in an ordinary run to look for faults: a nightly run sets `SINEW_TEST_DEPTH`.
+pub(crate) fn depth() -> u32 {
+    std::env::var("SINEW_TEST_DEPTH").ok().and_then(|depth| depth.parse().ok()).unwrap_or(1)
+}
+
+/// So many cases, the same in every run of the same depth.
+pub(crate) fn fixed(cases: u32) -> ProptestConfig {
+    let (cases, rng_seed) = (cases * depth(), RngSeed::Fixed(u64::from(depth())));
+    ProptestConfig { cases, rng_seed, failure_persistence: None, ..ProptestConfig::default() }
+}
+
+pub(crate) type Row = (PointId, Time, Option<Value>, Quality);
+
+/// Runs a future to its end.
+pub(crate) fn wait<T>(future: impl Future<Output = T>) -> T {
+    thread_local! {
+        static RUNTIME: tokio::runtime::Runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    }
+    RUNTIME.with(|runtime| runtime.block_on(future))
+}
+
+/// A clock that ticks one second a call.
+pub(crate) fn clock() -> Now {
+    let at = Arc::new(AtomicI64::new(0));
+    Arc::new(move || Time(1_800_000_000_000_000_000 + at.fetch_add(1_000_000_000, Ordering::Relaxed)))
+}
+
+pub(crate) fn options(disk: &SimDisk) -> Options {
+    let disk: Arc<dyn Disk> = Arc::new(disk.clone());
+    Options { disk, ..Options::new("/store", clock(), STORE) }
+}
+
+pub(crate) fn open(disk: &SimDisk) -> (Historian, Recovery) {
+    Historian::open(options(disk)).unwrap()
+}
+
+pub(crate) fn batch(
+    source: u32,
+    epoch: u32,
+    first_sequence: u64,
+    rows: impl IntoIterator<Item = Row>,
+) -> SampleBatch {
+    let header = BatchHeader {
+        source: SourceId(source),
+        epoch,
+        first_sequence,
+        recorded: Time(0),
+        origin: Origin::Measured,
+    };
+    SampleBatch::from_rows(header, rows)
+}
+
+/// `n` rows of one point, one a second from `start_s`, value = second.
+pub(crate) fn ramp(point: u32, start_s: i64, n: i64) -> Vec<Row> {
+    (start_s..start_s + n)
+        .map(|s| (PointId(point), seconds(s), Some(Value::F64(s as f64)), Quality::GOOD))
+        .collect()
+}
+
+pub(crate) fn seconds(s: i64) -> Time {
+    Time(s * 1_000_000_000)
+}
+
+pub(crate) fn all(points: impl IntoIterator<Item = u32>) -> RangeQuery {
+    let points = points.into_iter().map(PointId).collect();
+    RangeQuery { points, from: Time::MIN, to: Time::MAX, limit_rows: usize::MAX, newest_first: false }
+}
+
+/// The rows of an answer, one after the other.
+pub(crate) fn rows(sections: &[Section]) -> Vec<Row> {
+    sections.iter().flat_map(Section::rows).collect()
+}
+
+pub(crate) fn read(historian: &Historian, query: RangeQuery) -> Vec<Row> {
+    rows(&wait(historian.range(query)).unwrap())
+}
+
+pub(crate) fn names(disk: &SimDisk, ending: &str) -> Vec<std::path::PathBuf> {
+    let dir = Path::new("/store");
+    let files = disk.files().into_iter().map(|(path, _)| path);
+    files.filter(|path| path.parent() == Some(dir) && path.to_str().unwrap().ends_with(ending)).collect()
+}
+
+/// The newest value with its time, the newest time, its quality.
+type Newest = (Option<(Time, Value)>, Time, Quality);
+
+/// The same store without any cleverness: what was written last for a point and a time.
+#[derive(Default, Clone, Debug)]
+pub(crate) struct Model {
+    pub(crate) rows: BTreeMap<(PointId, Time), (Option<Value>, Quality)>,
+    latest: BTreeMap<PointId, Newest>,
+}
+
+impl Model {
+    pub(crate) fn push(&mut self, batch: &SampleBatch) {
+        for (point, time, value, quality) in batch.sections.iter().flat_map(Section::rows) {
+            self.rows.insert((point, time), (value.clone(), quality));
+            let latest = self.latest.entry(point).or_insert((None, time, quality));
+            if time >= latest.1 {
+                (latest.1, latest.2) = (time, quality);
+            }
+            if let Some(value) = value
+                && latest.0.as_ref().is_none_or(|(at, _)| time >= *at)
+            {
+                latest.0 = Some((time, value));
+            }
+        }
+    }
+
+    pub(crate) fn range(&self, query: &RangeQuery) -> Vec<Row> {
+        let mut out = Vec::new();
+        for point in &query.points {
+            if query.from >= query.to {
+                continue;
+            }
+            let inside = self.rows.range((*point, query.from)..(*point, query.to));
+            let mut rows: Vec<Row> = inside.map(|((p, t), (v, q))| (*p, *t, v.clone(), *q)).collect();
+            if query.newest_first {
+                rows.reverse();
+            }
+            out.extend(rows);
+        }
+        out.truncate(query.limit_rows);
+        out
+    }
+
+    /// Checks a `Latest` but for its recorded time, which the store's clock gives.
+    pub(crate) fn check_latest(&self, point: PointId, latest: Option<Latest>) {
+        match (self.latest.get(&point), latest) {
+            (None, None) => {}
+            (Some((value, time, quality)), Some(found)) => {
+                assert_eq!((found.quality_time, found.quality), (*time, *quality), "{point:?}");
+                assert_eq!(found.value, value.as_ref().map(|(_, v)| v.clone()), "{point:?}");
+                assert_eq!(found.value_time, value.as_ref().map_or(*time, |(at, _)| *at), "{point:?}");
+            }
+            (wanted, found) => panic!("{point:?}: wanted {wanted:?}, found {found:?}"),
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! All points of the node in memory: rows by number, and three indexes over them. Pure.
+
+use std::collections::HashMap;
+
+use types::{CataloguedPoint, ObjectId, OrgId, PointId};
+
+use crate::row::Row;
+
+/// A question for points. All conditions must hold; the answer is in the order of point ids.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct PointQuery {
+    /// Of this device.
+    pub device: Option<ObjectId>,
+    /// Of this asset itself, without what is below it.
+    pub asset: Option<ObjectId>,
+    /// Name or label holds this text, in any case.
+    pub search: Option<String>,
+    /// After this point.
+    pub after: Option<PointId>,
+    /// At most so many.
+    pub limit: usize,
+}
+
+struct Slot {
+    /// Place in [`Catalogue::orgs`].
+    org: u32,
+    row: Row,
+}
+
+/// Numbers are dense and never used again, so the slots are a plain vector.
+#[derive(Default)]
+pub(crate) struct Catalogue {
+    orgs: Vec<OrgId>,
+    slots: Vec<Slot>,
+    by_object: HashMap<ObjectId, u32>,
+    /// Numbers in rising order, of a device or, without one, of the organisation's other points.
+    of_device: HashMap<(u32, Option<ObjectId>), Vec<u32>>,
+    of_asset: HashMap<(u32, ObjectId), Vec<u32>>,
+}
+
+impl Catalogue {
+    /// Adds a point or changes it.
+    pub(crate) fn put(&mut self, org: OrgId, id: PointId, row: Row) {
+        self.remove(id);
+        let org = self.org_place(org);
+        if let Some(object) = row.object() {
+            self.by_object.insert(object, id.0);
+        }
+        insert(self.of_device.entry((org, row.device())).or_default(), id.0);
+        if let Some(asset) = row.asset() {
+            insert(self.of_asset.entry((org, asset)).or_default(), id.0);
+        }
+        let place = id.0 as usize;
+        if place >= self.slots.len() {
+            self.slots.resize_with(place + 1, || Slot { org: 0, row: Row::vacant() });
+        }
+        self.slots[place] = Slot { org, row };
+    }
+
+    /// Forgets a point; its number stays unused.
+    pub(crate) fn remove(&mut self, id: PointId) {
+        let Some(slot) = self.slots.get_mut(id.0 as usize).filter(|slot| !slot.row.is_vacant()) else {
+            return;
+        };
+        let (org, row) = (slot.org, std::mem::replace(&mut slot.row, Row::vacant()));
+        if let Some(object) = row.object() {
+            self.by_object.remove(&object);
+        }
+        take_out(&mut self.of_device, &(org, row.device()), id.0);
+        if let Some(asset) = row.asset() {
+            take_out(&mut self.of_asset, &(org, asset), id.0);
+        }
+    }
+
+    pub(crate) fn owner(&self, id: PointId) -> Option<OrgId> {
+        let slot = self.slots.get(id.0 as usize).filter(|slot| !slot.row.is_vacant())?;
+        self.orgs.get(slot.org as usize).copied()
+    }
+
+    pub(crate) fn by_object(&self, org: OrgId, object: ObjectId) -> Option<CataloguedPoint> {
+        self.by_object.get(&object).and_then(|id| self.by_id(org, PointId(*id)))
+    }
+
+    /// `None` also for a point of another organisation.
+    pub(crate) fn by_id(&self, org: OrgId, id: PointId) -> Option<CataloguedPoint> {
+        if self.owner(id)? == org { self.read(id.0) } else { None }
+    }
+
+    /// All points of a device or, without one, the points of the organisation that have no device.
+    pub(crate) fn of_device(&self, org: OrgId, device: Option<ObjectId>) -> Vec<CataloguedPoint> {
+        self.numbers(org, device, None).into_iter().flatten().filter_map(|id| self.read(*id)).collect()
+    }
+
+    pub(crate) fn count_of_device(&self, org: OrgId, device: ObjectId) -> usize {
+        self.numbers(org, Some(device), None).map_or(0, <[u32]>::len)
+    }
+
+    pub(crate) fn count_of_asset(&self, org: OrgId, asset: ObjectId) -> usize {
+        self.numbers(org, None, Some(asset)).map_or(0, <[u32]>::len)
+    }
+
+    pub(crate) fn query(&self, org: OrgId, query: &PointQuery) -> Vec<CataloguedPoint> {
+        let needle = query.search.as_deref().map(str::to_lowercase);
+        let from = query.after.map_or(0, |id| id.0.saturating_add(1));
+        let wanted = |point: &CataloguedPoint| {
+            query.device.is_none_or(|device| point.point.device == Some(device))
+                && query.asset.is_none_or(|asset| point.point.asset == Some(asset))
+                && needle.as_deref().is_none_or(|needle| holds(point, needle))
+        };
+        if query.device.is_some() || query.asset.is_some() {
+            let numbers = self.numbers(org, query.device, query.asset).unwrap_or_default();
+            let numbers = &numbers[numbers.partition_point(|id| *id < from)..];
+            return numbers
+                .iter()
+                .filter_map(|id| self.read(*id))
+                .filter(wanted)
+                .take(query.limit)
+                .collect();
+        }
+        let Some(org) = self.orgs.iter().position(|known| *known == org) else { return Vec::new() };
+        let slots = self.slots.iter().enumerate().skip(from as usize);
+        let ours = slots.filter(|(_, slot)| slot.org as usize == org && !slot.row.is_vacant());
+        ours.filter_map(|(place, _)| self.read(place as u32)).filter(wanted).take(query.limit).collect()
+    }
+
+    /// Numbers by asset when one is given, else by device or the lack of one.
+    fn numbers(&self, org: OrgId, device: Option<ObjectId>, asset: Option<ObjectId>) -> Option<&[u32]> {
+        let org = self.orgs.iter().position(|known| *known == org)? as u32;
+        match (device, asset) {
+            (None, Some(asset)) => self.of_asset.get(&(org, asset)),
+            (device, _) => self.of_device.get(&(org, device)),
+        }
+        .map(Vec::as_slice)
+    }
+
+    fn read(&self, number: u32) -> Option<CataloguedPoint> {
+        let row = &self.slots.get(number as usize)?.row;
+        let (revision, point) = row.decode()?;
+        Some(CataloguedPoint { id: PointId(number), object: row.object()?, revision, point })
+    }
+
+    fn org_place(&mut self, org: OrgId) -> u32 {
+        let place = self.orgs.iter().position(|known| *known == org).unwrap_or_else(|| {
+            self.orgs.push(org);
+            self.orgs.len() - 1
+        });
+        place as u32
+    }
+}
+
+fn insert(numbers: &mut Vec<u32>, number: u32) {
+    let at = numbers.partition_point(|other| *other < number);
+    numbers.insert(at, number);
+}
+
+fn take_out<K: std::hash::Hash + Eq>(index: &mut HashMap<K, Vec<u32>>, key: &K, number: u32) {
+    if let Some(numbers) = index.get_mut(key) {
+        if let Ok(at) = numbers.binary_search(&number) {
+            numbers.remove(at);
+        }
+        if numbers.is_empty() {
+            index.remove(key);
+        }
+    }
+}
+
+fn holds(point: &CataloguedPoint, needle: &str) -> bool {
+    let texts = [&point.point.name, &point.point.label.zh, &point.point.label.en];
+    texts.into_iter().any(|text| text.to_lowercase().contains(needle))
+}

@@ -1,0 +1,282 @@
+//! The write path (下发): the only way a value gets to a machine.
+//!
+//! propose (checks, nothing sent) → confirm (checks again) → driver → read-back → record. Every command is a document
+//! from its proposal on and never changes owner; each step is an event in the same transaction. Nothing is queued for
+//! a device that is away and nothing is sent twice: a command that was interrupted is `failed`, not repeated.
+
+use sdk::{BoxFuture, Caller, CommandsPort, Proposal, WriteOrder, Written};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+use tokio::sync::{mpsc::error::TrySendError, oneshot};
+use types::{
+    CataloguedPoint, Change, Command, CommandState, Device, EventDraft, Expected, Fault, ObjectId, OrgId,
+    PointId, Stored, Time, Value, WritePolicy, WriteRefusal, codes, random_bytes,
+};
+
+use crate::{devices::Devices, write_lock::WriteLock, write_rules};
+
+/// A proposal is void after this.
+pub const PROPOSAL_LIFE: Duration = Duration::from_secs(30);
+/// A device must have taken the write and answered the read-back within this.
+pub const WRITE_DEADLINE: Duration = Duration::from_secs(5);
+/// Points whose recent commands are remembered for the rate limit; the oldest is forgotten first.
+const RATE_POINTS_MAX: usize = 100_000;
+
+/// What all scopes share.
+pub(crate) struct WritePath {
+    pub(crate) records: records::Records,
+    pub(crate) plant: plant::PlantModel,
+    pub(crate) historian: historian::Historian,
+    pub(crate) devices: Arc<Devices>,
+    pub(crate) clock: sdk::Clock,
+    pub(crate) random: types::Random,
+    pub(crate) lock: WriteLock,
+    /// When commands of a point or device were confirmed within the last minute.
+    pub(crate) recent: Mutex<HashMap<ObjectId, Vec<Time>>>,
+}
+
+/// One caller's view.
+pub(crate) struct ScopedCommands {
+    pub(crate) org: OrgId,
+    pub(crate) caller: Caller,
+    pub(crate) path: Arc<WritePath>,
+}
+
+/// A write that passed every check.
+struct Cleared {
+    point: CataloguedPoint,
+    device: Stored<Device>,
+    policy: WritePolicy,
+    old: Option<Value>,
+}
+
+impl ScopedCommands {
+    /// Every check of the path except the rate limit. Both steps make them: what changed in between counts.
+    async fn clear(&self, point: PointId, value: &Value) -> Result<Cleared, Fault> {
+        if !self.caller.may(sdk::http::Permission::Command) {
+            return Err(Fault::new(
+                codes::FORBIDDEN,
+                "this role may not write to machines: ask an administrator",
+            ));
+        }
+        let path = &self.path;
+        let unknown = || Fault::new(codes::NOT_FOUND, "there is no such point: look up its id");
+        let point = path.plant.by_id(self.org, &[point]).pop().flatten().ok_or_else(unknown)?;
+        if path.lock.is_locked(self.org).await? {
+            return Err(WriteRefusal::Locked.fault());
+        }
+        let name = point.point.name.clone();
+        let read_only = || WriteRefusal::PointReadOnly { point: name.clone() }.fault();
+        let device = point.point.device.ok_or_else(read_only)?;
+        let device = path.plant.device(self.org, device).await?;
+        if !device.body.writes_enabled {
+            return Err(WriteRefusal::DeviceReadOnly { device: device.body.name }.fault());
+        }
+        let policy = point.point.write.ok_or_else(read_only)?;
+        if value.value_type() != point.point.value_type {
+            let detail = format!("the point takes {:?} values: send that type", point.point.value_type);
+            return Err(Fault::new(codes::INVALID, detail).at("/value"));
+        }
+        let latest = path.historian.latest(&[point.id]).pop().flatten();
+        let old = latest.filter(|l| !l.quality.is_bad()).and_then(|l| l.value);
+        write_rules::check(&policy, value, old.as_ref()).map_err(|refusal| refusal.fault())?;
+        if path.devices.writes(self.org, device.id).is_none() {
+            return Err(WriteRefusal::NotConnected { device: device.body.name }.fault());
+        }
+        Ok(Cleared { point, device, policy, old })
+    }
+
+    async fn load(&self, id: ObjectId) -> Result<Stored<Command>, Fault> {
+        let found = self.path.records.get::<Command>(self.org, id).await.map_err(|e| e.fault())?;
+        found.ok_or_else(|| Fault::new(codes::NOT_FOUND, "there is no such command: propose it again"))
+    }
+
+    /// Writes the next state; the expected revision makes sure that no two confirm the same command.
+    async fn step(&self, at: &mut Stored<Command>, change: impl FnOnce(&mut Command)) -> Result<(), Fault> {
+        change(&mut at.body);
+        at.body.changed = self.path.clock.now();
+        let expected = if at.revision == 0 { Expected::Absent } else { Expected::At(at.revision) };
+        let put =
+            Change::put(at.id, expected, &at.body).map_err(|e| Fault::new(codes::INTERNAL, e.to_string()))?;
+        let event = EventDraft {
+            name: event_name(at.body.state),
+            object: at.body.point,
+            payload: serde_json::json!({
+                "command": at.id, "point": at.body.point, "device": at.body.device, "old": at.body.old,
+                "new": at.body.new, "unit": at.body.unit, "read_back": at.body.read_back, "fault": at.body.fault,
+            }),
+        };
+        let actor = &self.caller.name;
+        let done =
+            self.path.records.commit(self.org, actor, vec![put], vec![event]).await.map_err(|e| e.fault())?;
+        at.revision = done.revisions.first().copied().unwrap_or(at.revision + 1);
+        at.changed = done.at;
+        Ok(())
+    }
+
+    /// Hands the write to the device's task and waits for the outcome. 禁止下发 ends the wait at once, and a driver
+    /// drops an order whose sender is gone.
+    async fn send(&self, cleared: &Cleared, value: Value) -> Result<Written, Fault> {
+        let device = cleared.device.body.name.as_str();
+        let not_connected = || WriteRefusal::NotConnected { device: device.to_string() }.fault();
+        let queue = self.path.devices.writes(self.org, cleared.device.id).ok_or_else(not_connected)?;
+        let (reply, outcome) = oneshot::channel();
+        queue.try_send(WriteOrder { point: cleared.point.id, value, reply }).map_err(
+            |error| match error {
+                TrySendError::Full(_) => Fault::new(
+                    codes::LIMIT,
+                    format!(
+                        "{} writes already wait for {device}: wait until they are done",
+                        sdk::DeviceTask::WRITES_MAX
+                    ),
+                ),
+                TrySendError::Closed(_) => not_connected(),
+            },
+        )?;
+        tokio::select! {
+            biased;
+            () = self.path.lock.wait_locked(self.org) => Err(WriteRefusal::Locked.fault()),
+            outcome = outcome => outcome.unwrap_or_else(|_lost| Err(Fault::new(
+                "write.interrupted",
+                "the connection was lost during the write, so it is not known whether the device took it: look at the \
+                 machine before trying again",
+            ))),
+            () = self.path.clock.sleep(WRITE_DEADLINE) => Err(Fault::new(
+                "write.no-answer",
+                "the device did not answer in time, so it is not known whether it took the write: look at the machine \
+                 before trying again",
+            )),
+        }
+    }
+
+    async fn propose(&self, proposal: Proposal) -> Result<Stored<Command>, Fault> {
+        let cleared = self.clear(proposal.point, &proposal.value).await?;
+        let now = self.path.clock.now();
+        let old = cleared.old.as_ref().map_or(serde_json::Value::Null, Value::to_json);
+        let body = Command {
+            point: cleared.point.object,
+            device: cleared.device.id,
+            by: self.caller.name.clone(),
+            proposed: now,
+            expires: now.plus(PROPOSAL_LIFE),
+            old,
+            new: proposal.value.to_json(),
+            unit: cleared.point.point.unit,
+            state: CommandState::Proposed,
+            changed: now,
+            read_back: None,
+            fault: None,
+        };
+        let id = ObjectId::born(now, random_bytes(&self.path.random));
+        let mut stored = Stored { id, revision: 0, changed: now, body };
+        self.step(&mut stored, |_| {}).await?;
+        Ok(stored)
+    }
+
+    async fn confirm(&self, id: ObjectId) -> Result<Stored<Command>, Fault> {
+        let mut command = self.load(id).await?;
+        if command.body.state != CommandState::Proposed {
+            return Err(WriteRefusal::NotProposed { state: command.body.state }.fault());
+        }
+        if command.body.by != self.caller.name {
+            return Err(Fault::new(
+                codes::FORBIDDEN,
+                "somebody else proposed this command: propose your own",
+            ));
+        }
+        if self.path.clock.now() > command.body.expires {
+            let fault = WriteRefusal::Expired.fault();
+            self.step(&mut command, |c| (c.state, c.fault) = (CommandState::Expired, Some(fault.clone())))
+                .await?;
+            return Err(fault);
+        }
+        let point = self.path.plant.by_object(self.org, &[command.body.point]).pop().flatten();
+        let Some(point) = point else {
+            return Err(Fault::new(codes::NOT_FOUND, "the point was deleted since: nothing was sent"));
+        };
+        let value = Value::from_json(point.point.value_type, &command.body.new)
+            .map_err(|e| Fault::new(codes::INVALID, format!("{e}: propose the command again")))?;
+        let cleared = match self.clear(point.id, &value).await.and_then(|c| self.count(&c).map(|()| c)) {
+            Ok(cleared) => cleared,
+            Err(fault) => {
+                self.step(&mut command, |c| {
+                    (c.state, c.fault) = (CommandState::Refused, Some(fault.clone()))
+                })
+                .await?;
+                return Err(fault);
+            }
+        };
+        self.step(&mut command, |c| c.state = CommandState::Sent).await?;
+        let outcome = self.send(&cleared, value.clone()).await;
+        self.step(&mut command, |c| conclude(c, &cleared, &value, outcome)).await?;
+        Ok(command)
+    }
+
+    /// The rate limits of point and device; counts this command against both.
+    fn count(&self, cleared: &Cleared) -> Result<(), Fault> {
+        let now = self.path.clock.now();
+        let mut recent = self.path.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut limits = vec![(cleared.point.object, cleared.policy.per_minute)];
+        limits.extend(cleared.device.body.limits.writes_per_minute.map(|limit| (cleared.device.id, limit)));
+        for (id, limit) in &limits {
+            let times = recent.get(id).map_or(&[][..], Vec::as_slice);
+            write_rules::check_rate(times, now, *limit).map_err(|refusal| refusal.fault())?;
+        }
+        if recent.len() >= RATE_POINTS_MAX {
+            recent.retain(|_, times| times.last().is_some_and(|t| now.since(*t) < write_rules::RATE_WINDOW));
+        }
+        for (id, _) in limits {
+            let times = recent.entry(id).or_default();
+            times.retain(|t| now.since(*t) < write_rules::RATE_WINDOW);
+            times.push(now);
+        }
+        Ok(())
+    }
+}
+
+/// The last state, from what the device said.
+fn conclude(command: &mut Command, cleared: &Cleared, value: &Value, outcome: Result<Written, Fault>) {
+    match outcome {
+        Err(fault) => (command.state, command.fault) = (CommandState::Failed, Some(fault)),
+        Ok(Written { read_back }) => {
+            let same = read_back
+                .as_ref()
+                .is_some_and(|got| write_rules::reads_back(value, got, cleared.point.point.scaling));
+            command.read_back = read_back.as_ref().map(Value::to_json);
+            command.state = if same { CommandState::Verified } else { CommandState::Unverified };
+            if !same {
+                let got = read_back.map_or_else(|| "nothing".to_string(), |v| v.to_string());
+                let detail = format!("{value} was written and {got} was read back: look at the machine");
+                command.fault = Some(
+                    Fault::new("write.read-back-differs", detail)
+                        .arg("new", value.to_string())
+                        .arg("read_back", got),
+                );
+            }
+        }
+    }
+}
+
+fn event_name(state: CommandState) -> &'static str {
+    match state {
+        CommandState::Proposed => "command.proposed.v1",
+        CommandState::Sent => "command.sent.v1",
+        CommandState::Verified => "command.verified.v1",
+        CommandState::Unverified => "command.unverified.v1",
+        CommandState::Failed => "command.failed.v1",
+        CommandState::Expired => "command.expired.v1",
+        CommandState::Refused => "command.refused.v1",
+    }
+}
+
+impl CommandsPort for ScopedCommands {
+    fn propose(&self, proposal: Proposal) -> BoxFuture<'_, Result<Stored<Command>, Fault>> {
+        Box::pin(ScopedCommands::propose(self, proposal))
+    }
+    fn confirm(&self, command: ObjectId) -> BoxFuture<'_, Result<Stored<Command>, Fault>> {
+        Box::pin(ScopedCommands::confirm(self, command))
+    }
+}

@@ -1,0 +1,93 @@
+//! One device: run its driver, and when it returns, mark the loss, wait, run it again.
+
+use sdk::{DeviceCounters, DeviceTask, Outage, OutageKind, Outbox};
+use std::sync::Arc;
+use tokio::{sync::mpsc, task::JoinHandle};
+use types::{Fault, Quality, codes, random_bytes};
+
+use crate::{
+    backoff::Backoff,
+    devices::{DeviceParts, DeviceSpec, WriteSlot},
+    health::{DeviceState, Status},
+    outbox::DeviceOutbox,
+};
+
+/// All that one device's supervisor holds.
+pub(crate) struct Supervised {
+    pub(crate) spec: DeviceSpec,
+    pub(crate) parts: DeviceParts,
+    pub(crate) outbox: Arc<DeviceOutbox>,
+    pub(crate) status: Status,
+    pub(crate) counters: Arc<DeviceCounters>,
+    pub(crate) writes: WriteSlot,
+}
+
+/// Runs until it is aborted.
+pub(crate) async fn supervise(device: Supervised) {
+    let clock = device.parts.clock.clone();
+    let mut backoff = Backoff::default();
+    loop {
+        device.status.set(DeviceState::Connecting, clock.now(), None, None);
+        let outage = device.run_once().await;
+        device.writes.set(None);
+        if device.outbox.is_online() {
+            backoff.succeeded();
+        }
+        let (state, quality) = match outage.kind {
+            OutageKind::Connection => (DeviceState::Waiting, Quality::BAD_NO_COMMUNICATION),
+            OutageKind::Configuration => (DeviceState::Failed, Quality::BAD_CONFIGURATION),
+        };
+        let [share] = random_bytes(&device.parts.random);
+        let wait = backoff.after_failure(outage.kind, share);
+        tracing::warn!(device = %device.spec.name, fault = %outage.fault, retry_ms = wait.as_millis(), "device lost");
+        let now = clock.now();
+        device.status.set(state, now, Some(outage.fault), Some(now.plus(wait)));
+        device.outbox.lost(now, quality).await;
+        clock.sleep(wait).await;
+    }
+}
+
+impl Supervised {
+    /// One run of the driver, in a task of its own so that a panic ends only this run.
+    async fn run_once(&self) -> Outage {
+        let Some(driver) = self.parts.drivers.get(self.spec.driver.as_str()) else {
+            let detail =
+                format!("this node has no driver `{}`: choose another, or install it", self.spec.driver);
+            return Outage::configuration(
+                Fault::new("device.no-driver", detail).arg("driver", self.spec.driver.as_str()),
+            );
+        };
+        let (sender, writes) = mpsc::channel(DeviceTask::WRITES_MAX);
+        self.writes.set(Some(sender));
+        let task = DeviceTask {
+            config: self.spec.config.clone(),
+            points: self.spec.points.clone(),
+            outbox: Outbox::new(self.outbox.clone()),
+            writes,
+            clock: self.parts.clock.clone(),
+            net: self.parts.net.clone(),
+            phase_seed: u64::from_be_bytes(std::array::from_fn(|i| self.spec.id.bytes()[8 + i])),
+            counters: self.counters.clone(),
+        };
+        let mut run = AbortOnDrop(tokio::spawn((driver.run)(task)));
+        match (&mut run.0).await {
+            Ok(outage) => outage,
+            Err(error) => {
+                tracing::error!(device = %self.spec.name, %error, "the driver ended in a way it should not");
+                Outage::configuration(Fault::new(
+                    codes::INTERNAL,
+                    "the driver stopped because of a fault of ours: see the log, and report it",
+                ))
+            }
+        }
+    }
+}
+
+/// A task that ends with its owner.
+struct AbortOnDrop<T>(JoinHandle<T>);
+
+impl<T> Drop for AbortOnDrop<T> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}

@@ -1,0 +1,46 @@
+//! Live fan-out: rows that were just stored go to whoever watches their points.
+
+use sdk::{LatestSample, Subscription};
+use std::sync::{Mutex, PoisonError};
+use types::{PointId, Section};
+
+/// Everyone who watches. A slow watcher holds up nobody: see [`Subscription`].
+#[derive(Default)]
+pub(crate) struct Live {
+    watchers: Mutex<Vec<Subscription>>,
+}
+
+impl Live {
+    /// A new watcher; gone when the last handle but ours is dropped.
+    pub(crate) fn watch(&self, points: &[PointId]) -> Subscription {
+        let subscription = Subscription::to(points);
+        self.lock().push(subscription.clone());
+        subscription
+    }
+
+    /// Rows that are durable now.
+    pub(crate) fn publish(&self, sections: &[Section]) {
+        let mut watchers = self.lock();
+        watchers.retain(|w| !w.is_abandoned());
+        if watchers.is_empty() {
+            return;
+        }
+        let rows: Vec<LatestSample> = sections
+            .iter()
+            .flat_map(Section::rows)
+            .map(|(point, time, value, quality)| LatestSample { point, time, value, quality })
+            .collect();
+        for watcher in watchers.iter() {
+            watcher.offer(&rows);
+        }
+    }
+
+    /// How many watch.
+    pub(crate) fn watchers(&self) -> usize {
+        self.lock().iter().filter(|w| !w.is_abandoned()).count()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Subscription>> {
+        self.watchers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,151 @@
+//! The host's network and serial ports behind [`sdk::Net`].
+
+use sdk::{BoxFuture, Net, NetPort, Parity, SerialBus, SerialBusPort, SerialSettings, Stream};
+use std::{
+    collections::HashMap,
+    io,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+use tokio::{net::TcpStream, sync::OwnedMutexGuard};
+use tokio_serial::SerialPortBuilderExt;
+
+/// The host's network as a handle.
+pub fn host_net() -> Net {
+    Net::new(Arc::new(HostNet::default()))
+}
+
+#[derive(Default)]
+struct HostNet {
+    buses: Mutex<HashMap<String, Arc<HostBus>>>,
+}
+
+impl NetPort for HostNet {
+    fn connect_tcp(
+        &self,
+        host: &str,
+        port: u16,
+        timeout: Duration,
+    ) -> BoxFuture<'_, io::Result<Box<dyn Stream>>> {
+        let host = host.to_string();
+        Box::pin(async move {
+            let connect = TcpStream::connect((host.as_str(), port));
+            let stream = tokio::time::timeout(timeout, connect).await.map_err(|_| {
+                io::Error::new(io::ErrorKind::TimedOut, "no answer to the connection request")
+            })??;
+            stream.set_nodelay(true)?;
+            Ok(Box::new(stream) as Box<dyn Stream>)
+        })
+    }
+
+    fn serial(&self, settings: &SerialSettings) -> BoxFuture<'_, io::Result<SerialBus>> {
+        let settings = settings.clone();
+        Box::pin(async move {
+            let mut buses = self.buses.lock().unwrap_or_else(PoisonError::into_inner);
+            let bus = buses.entry(settings.path.clone()).or_insert_with(|| {
+                Arc::new(HostBus {
+                    settings: settings.clone(),
+                    line: Arc::new(tokio::sync::Mutex::new(Box::new(Closed))),
+                })
+            });
+            if bus.settings != settings {
+                // Nobody else uses the port any more: the new settings win.
+                if Arc::strong_count(bus) > 1 {
+                    let message = format!(
+                        "{} is in use with {} baud, {:?} parity: devices on one port must agree",
+                        settings.path, bus.settings.baud, bus.settings.parity
+                    );
+                    return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+                }
+                *bus =
+                    Arc::new(HostBus { settings, line: Arc::new(tokio::sync::Mutex::new(Box::new(Closed))) });
+            }
+            Ok(SerialBus::new(bus.clone()))
+        })
+    }
+}
+
+struct HostBus {
+    settings: SerialSettings,
+    line: Arc<tokio::sync::Mutex<Box<dyn Stream>>>,
+}
+
+impl HostBus {
+    fn open(&self) -> io::Result<Box<dyn Stream>> {
+        let s = &self.settings;
+        let data_bits = match s.data_bits {
+            7 => tokio_serial::DataBits::Seven,
+            _ => tokio_serial::DataBits::Eight,
+        };
+        let stop_bits = match s.stop_bits {
+            2 => tokio_serial::StopBits::Two,
+            _ => tokio_serial::StopBits::One,
+        };
+        let parity = match s.parity {
+            Parity::None => tokio_serial::Parity::None,
+            Parity::Even => tokio_serial::Parity::Even,
+            Parity::Odd => tokio_serial::Parity::Odd,
+        };
+        let port =
+            tokio_serial::new(&s.path, s.baud).data_bits(data_bits).stop_bits(stop_bits).parity(parity);
+        Ok(Box::new(port.open_native_async()?))
+    }
+}
+
+impl SerialBusPort for HostBus {
+    fn lend(&self) -> BoxFuture<'_, io::Result<OwnedMutexGuard<Box<dyn Stream>>>> {
+        Box::pin(async move {
+            let mut line = self.line.clone().lock_owned().await;
+            if is_dead(&mut line).await {
+                *line = self.open()?;
+            }
+            Ok(line)
+        })
+    }
+}
+
+/// A line that reads end-of-file or an error at once is closed or unplugged. What else waits there is left from an
+/// earlier request that gave up, and belongs to nobody.
+async fn is_dead(line: &mut Box<dyn Stream>) -> bool {
+    use tokio::io::AsyncReadExt;
+    let mut stale = [0; 256];
+    match tokio::time::timeout(Duration::ZERO, line.read(&mut stale)).await {
+        Err(_nothing_waits) => false,
+        Ok(Ok(0) | Err(_)) => true,
+        Ok(Ok(_)) => false,
+    }
+}
+
+/// A line that was never opened: reads as ended.
+struct Closed;
+
+impl tokio::io::AsyncRead for Closed {
+    fn poll_read(
+        self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+        _: &mut tokio::io::ReadBuf<'_>,
+    ) -> std::task::Poll<io::Result<()>> {
+        std::task::Poll::Ready(Ok(()))
+    }
+}
+impl tokio::io::AsyncWrite for Closed {
+    fn poll_write(
+        self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+        _: &[u8],
+    ) -> std::task::Poll<io::Result<usize>> {
+        std::task::Poll::Ready(Err(io::ErrorKind::NotConnected.into()))
+    }
+    fn poll_flush(
+        self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<io::Result<()>> {
+        std::task::Poll::Ready(Ok(()))
+    }
+    fn poll_shutdown(
+        self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<io::Result<()>> {
+        std::task::Poll::Ready(Ok(()))
+    }
+}

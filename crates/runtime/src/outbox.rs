@@ -1,0 +1,280 @@
+//! From a driver to the disk: sequence numbers, one Bad row per loss, then live.
+
+use historian::{AppendError, Historian};
+use sdk::{BoundPoint, BoxFuture, Clock, OutboxPort};
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+use types::{BatchHeader, Fault, Origin, PointId, Quality, SampleBatch, Section, SourceId, Time};
+
+use crate::{live::Live, samples::append_fault};
+
+/// A point unread for so many of its periods was not watched.
+const SILENT_PERIODS: u32 = 5;
+
+/// One device's way to the historian. Lives as long as its source's epoch; tasks of the device come and go.
+pub(crate) struct DeviceOutbox {
+    historian: Historian,
+    live: Arc<Live>,
+    source: SourceId,
+    epoch: u32,
+    /// Held over an append, so that batches of one source are in sequence.
+    next_sequence: tokio::sync::Mutex<u64>,
+    bad: Mutex<BadPoints>,
+    clock: Clock,
+    online_since: Mutex<Option<Time>>,
+    counts: OutboxCounts,
+    refusal: Mutex<Option<Fault>>,
+}
+
+/// What went through.
+#[derive(Debug, Default)]
+pub(crate) struct OutboxCounts {
+    pub(crate) stored_rows: AtomicU64,
+    /// Rows the historian refused (disk full): shown live, not kept.
+    pub(crate) shed_rows: AtomicU64,
+}
+
+/// Which of the device's points are Bad now.
+struct BadPoints {
+    points: Vec<PointId>,
+    bad: Vec<bool>,
+    any: bool,
+}
+
+impl BadPoints {
+    fn index(&self, point: PointId) -> Option<usize> {
+        self.points.binary_search(&point).ok()
+    }
+
+    /// Takes rows out that only repeat that a point is Bad; remembers the rest.
+    fn keep_transitions(&mut self, sections: Vec<Section>) -> Vec<Section> {
+        sections.into_iter().filter_map(|section| self.keep_section(section)).collect()
+    }
+
+    fn keep_section(&mut self, section: Section) -> Option<Section> {
+        let all_good = section.quality.0.is_empty();
+        if all_good && !self.any {
+            return Some(section);
+        }
+        let repeats = |this: &Self, point, quality: Quality| {
+            quality.is_bad() && this.index(point).is_some_and(|i| this.bad[i])
+        };
+        let any_repeats = section.rows().any(|(point, _, _, quality)| repeats(self, point, quality));
+        let kept = if any_repeats {
+            let mut kept = Section::empty(section.values.value_type());
+            for (point, time, value, quality) in section.rows() {
+                if !repeats(self, point, quality) {
+                    kept.push(point, time, value, quality);
+                    self.remember(point, quality);
+                }
+            }
+            kept
+        } else {
+            for (point, _, _, quality) in section.rows() {
+                self.remember(point, quality);
+            }
+            section
+        };
+        self.any = self.bad.contains(&true);
+        (!kept.is_empty()).then_some(kept)
+    }
+
+    fn remember(&mut self, point: PointId, quality: Quality) {
+        if let Some(i) = self.index(point) {
+            self.bad[i] = quality.is_bad();
+            self.any |= quality.is_bad();
+        }
+    }
+}
+
+impl DeviceOutbox {
+    /// For a source; a new epoch begins.
+    pub(crate) fn new(historian: Historian, live: Arc<Live>, clock: Clock, source: SourceId) -> DeviceOutbox {
+        let epoch = historian.source_state(source).map_or(1, |s| s.epoch.saturating_add(1));
+        DeviceOutbox {
+            historian,
+            live,
+            source,
+            epoch,
+            next_sequence: tokio::sync::Mutex::new(0),
+            bad: Mutex::new(BadPoints { points: Vec::new(), bad: Vec::new(), any: false }),
+            clock,
+            online_since: Mutex::new(None),
+            counts: OutboxCounts::default(),
+            refusal: Mutex::new(None),
+        }
+    }
+
+    /// The points of the task that starts now. Whether each is Bad is taken from the historian, so neither a restart of
+    /// the task nor of the process writes a second Bad row. A point that nobody read for longer than
+    /// [`SILENT_PERIODS`] gets a Bad row where its silence began: the node itself was down, and that is a gap with a
+    /// cause.
+    pub(crate) async fn bind(&self, bound: &[BoundPoint]) {
+        let mut bound: Vec<(PointId, u32)> = bound.iter().map(|p| (p.id, p.period_ms)).collect();
+        bound.sort_unstable();
+        let points: Vec<PointId> = bound.iter().map(|b| b.0).collect();
+        let latest = self.historian.latest(&points);
+        let now = self.clock.now();
+        let mut silence = Section::empty(None);
+        for ((point, period_ms), latest) in bound.iter().zip(&latest) {
+            let period = Duration::from_millis(u64::from(*period_ms));
+            if let Some(latest) = latest
+                && !latest.quality.is_bad()
+                && now.since(latest.quality_time) > period * SILENT_PERIODS
+            {
+                silence.push(*point, latest.quality_time.plus(period), None, Quality::BAD_OUT_OF_SERVICE);
+            }
+        }
+        let bad: Vec<bool> = latest.iter().map(|l| l.as_ref().is_some_and(|l| l.quality.is_bad())).collect();
+        let any = bad.contains(&true);
+        *self.lock_bad() = BadPoints { points, bad, any };
+        self.set_online(None);
+        self.store(vec![silence]).await;
+    }
+
+    /// Since when the device answers; `None` when it does not.
+    pub(crate) fn online_since(&self) -> Option<Time> {
+        *self.online_since.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The device answers.
+    pub(crate) fn is_online(&self) -> bool {
+        self.online_since().is_some()
+    }
+
+    fn set_online(&self, since: Option<Time>) {
+        *self.online_since.lock().unwrap_or_else(PoisonError::into_inner) = since;
+    }
+
+    /// The connection is gone: one Bad row for each point that is not Bad already.
+    pub(crate) async fn lost(&self, at: Time, quality: Quality) {
+        self.set_online(None);
+        let points = self.lock_bad().points.clone();
+        let mut section = Section::empty(None);
+        for point in points {
+            section.push(point, at, None, quality);
+        }
+        self.publish(vec![section]).await;
+    }
+
+    /// How many points are not Bad, and how many there are.
+    pub(crate) fn good_points(&self) -> (usize, usize) {
+        let bad = self.lock_bad();
+        (bad.bad.iter().filter(|b| !**b).count(), bad.points.len())
+    }
+
+    /// What went through.
+    pub(crate) fn counts(&self) -> &OutboxCounts {
+        &self.counts
+    }
+
+    /// Why rows are not stored now, if so.
+    pub(crate) fn refusal(&self) -> Option<Fault> {
+        self.refusal.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    async fn store(&self, sections: Vec<Section>) {
+        let sections = self.lock_bad().keep_transitions(sections);
+        if sections.is_empty() {
+            return;
+        }
+        let mut next_sequence = self.next_sequence.lock().await;
+        let header = BatchHeader {
+            source: self.source,
+            epoch: self.epoch,
+            first_sequence: *next_sequence,
+            recorded: Time(0),
+            origin: Origin::Measured,
+        };
+        let batch = SampleBatch { header, sections };
+        let rows = batch.rows() as u64;
+        let live = batch.sections.clone();
+        let refused = self.append(batch).await.err();
+        // Counted on even when refused: the hole in the numbering is how the historian knows that rows were lost.
+        *next_sequence += rows;
+        let counter = if refused.is_none() { &self.counts.stored_rows } else { &self.counts.shed_rows };
+        counter.fetch_add(rows, Ordering::Relaxed);
+        drop(next_sequence);
+        self.note_refusal(refused);
+        self.live.publish(&live);
+    }
+
+    /// A sync that failed leaves it open whether the rows are durable: the same batch is sent once more, which is
+    /// harmless if they are.
+    async fn append(&self, batch: SampleBatch) -> Result<(), Fault> {
+        let again = batch.clone();
+        match self.historian.append(batch).await {
+            Ok(_) => Ok(()),
+            Err(AppendError::SyncFailed { .. }) => {
+                self.historian.append(again).await.map(drop).map_err(|error| append_fault(&error))
+            }
+            Err(error) => Err(append_fault(&error)),
+        }
+    }
+
+    /// Logs the first refusal and the recovery, not every batch between.
+    fn note_refusal(&self, refused: Option<Fault>) {
+        let mut refusal = self.refusal.lock().unwrap_or_else(PoisonError::into_inner);
+        match (&*refusal, &refused) {
+            (None, Some(fault)) => tracing::error!(source = self.source.0, %fault, "samples are not stored"),
+            (Some(_), None) => tracing::info!(source = self.source.0, "samples are stored again"),
+            _ => {}
+        }
+        *refusal = refused;
+    }
+
+    fn lock_bad(&self) -> std::sync::MutexGuard<'_, BadPoints> {
+        self.bad.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl OutboxPort for DeviceOutbox {
+    fn publish(&self, sections: Vec<Section>) -> BoxFuture<'_, ()> {
+        Box::pin(self.store(sections))
+    }
+    fn online(&self) {
+        if !self.is_online() {
+            self.set_online(Some(self.clock.now()));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use types::Value;
+
+    fn section(rows: &[(u32, Option<f32>, Quality)]) -> Section {
+        let of = rows[0].1.map(|v| Value::F32(v).value_type());
+        let mut section = Section::empty(of);
+        for (i, (point, value, quality)) in rows.iter().enumerate() {
+            assert!(section.push(PointId(*point), Time(i as i64), value.map(Value::F32), *quality));
+        }
+        section
+    }
+
+    #[test]
+    fn a_loss_is_one_bad_row_a_point_until_it_is_good_again() {
+        let points = vec![PointId(1), PointId(2)];
+        let mut bad = BadPoints { points, bad: vec![false; 2], any: false };
+        let lost = |p| (p, None, Quality::BAD_NO_COMMUNICATION);
+        assert_eq!(bad.keep_transitions(vec![section(&[lost(1), lost(2)])])[0].len(), 2);
+        assert!(bad.keep_transitions(vec![section(&[lost(1), lost(2)])]).is_empty());
+        let good = section(&[(1, Some(1.0), Quality::GOOD)]);
+        assert_eq!(bad.keep_transitions(vec![good.clone()]), vec![good.clone()]);
+        let again = bad.keep_transitions(vec![section(&[lost(1), lost(2)])]);
+        assert_eq!(again[0].points, vec![PointId(1)]);
+    }
+
+    #[test]
+    fn good_rows_pass_untouched() {
+        let mut bad = BadPoints { points: vec![PointId(1)], bad: vec![false], any: false };
+        let good = section(&[(1, Some(1.0), Quality::GOOD), (1, Some(2.0), Quality::GOOD)]);
+        assert_eq!(bad.keep_transitions(vec![good.clone()]), vec![good]);
+    }
+}

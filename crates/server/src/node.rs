@@ -1,0 +1,131 @@
+//! What the kernel's own handlers reach beyond their [`sdk::Scope`]. Leaves never see it.
+
+use axum::{extract::FromRequestParts, http::request::Parts};
+use sdk::{Caller, Clock, Driver, Net, Scope, http::Problem};
+use std::{collections::HashMap, net::IpAddr, sync::Arc};
+use types::{Fault, ObjectId, OrgId, codes};
+
+/// A part of the node that the server cannot name, because it stands on the same floor: the runtime.
+pub trait Running: Send + Sync {
+    /// The handles of one caller.
+    fn scope(&self, org: OrgId, caller: Caller) -> Scope;
+    /// The protocols of this node.
+    fn drivers(&self) -> Vec<Driver>;
+    /// The apps of this node.
+    fn apps(&self) -> Vec<sdk::App>;
+    /// How the devices of an organisation are doing, by device, as JSON of the runtime's health type.
+    fn device_health(&self, org: OrgId) -> HashMap<ObjectId, serde_json::Value>;
+    /// 禁止下发: how it stands.
+    fn write_lock(&self, org: OrgId) -> sdk::BoxFuture<'_, Result<WriteLockView, Fault>>;
+    /// 禁止下发: set it.
+    fn set_write_lock(&self, org: OrgId, locked: bool, by: String) -> sdk::BoxFuture<'_, Result<WriteLockView, Fault>>;
+    /// An organisation was made: start the apps for it.
+    fn organisation_made(&self, org: OrgId);
+    /// Time.
+    fn clock(&self) -> Clock;
+    /// Ways out, for probes.
+    fn net(&self) -> Net;
+}
+
+/// The write lock as the API shows it.
+#[derive(Debug, Clone, serde::Serialize, utoipa::ToSchema)]
+pub struct WriteLockView {
+    /// No write passes while true.
+    pub locked: bool,
+    /// Who set it last.
+    pub by: Option<String>,
+    /// When.
+    pub since: Option<types::Time>,
+}
+
+/// Settings of the server.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Host names (without port) under which browsers may reach the node, besides loopback names and addresses it
+    /// listens on. Anything else is refused: it is how a foreign page would reach a node in a plant.
+    pub hosts: Vec<String>,
+    /// Version shown.
+    pub version: String,
+    /// The console and API are served over TLS: cookies are marked Secure.
+    pub secure: bool,
+}
+
+/// The node behind the API; clones share it.
+#[derive(Clone)]
+pub struct Node(Arc<Inner>);
+
+struct Inner {
+    access: access::Access,
+    plant: plant::PlantModel,
+    historian: historian::Historian,
+    running: Arc<dyn Running>,
+    settings: Settings,
+    started: std::time::Duration,
+}
+
+impl Node {
+    /// Of these parts.
+    pub fn new(
+        access: access::Access,
+        plant: plant::PlantModel,
+        historian: historian::Historian,
+        running: Arc<dyn Running>,
+        settings: Settings,
+    ) -> Node {
+        let started = running.clock().monotonic();
+        Node(Arc::new(Inner { access, plant, historian, running, settings, started }))
+    }
+    pub(crate) fn access(&self) -> &access::Access {
+        &self.0.access
+    }
+    pub(crate) fn plant(&self) -> &plant::PlantModel {
+        &self.0.plant
+    }
+    pub(crate) fn historian(&self) -> &historian::Historian {
+        &self.0.historian
+    }
+    pub(crate) fn running(&self) -> &dyn Running {
+        self.0.running.as_ref()
+    }
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.0.settings
+    }
+    pub(crate) fn uptime_s(&self) -> u64 {
+        self.0.running.clock().monotonic().saturating_sub(self.0.started).as_secs()
+    }
+    pub(crate) fn driver(&self, id: &str) -> Result<Driver, Problem> {
+        self.running().drivers().into_iter().find(|d| d.id == id).ok_or_else(|| {
+            Fault::new(codes::NOT_FOUND, format!("there is no driver `{id}`: see GET /api/v1/drivers")).into()
+        })
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Node {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        parts.extensions.get::<Node>().cloned().ok_or_else(|| {
+            Fault::new(codes::INTERNAL, "the server was put together wrongly: report this").into()
+        })
+    }
+}
+
+/// Who is at the other end of the connection.
+#[derive(Debug, Clone, Copy)]
+pub struct Peer(pub IpAddr);
+
+impl Peer {
+    /// On this machine.
+    pub fn is_loopback(self) -> bool {
+        self.0.to_canonical().is_loopback()
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Peer {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let info = parts.extensions.get::<axum::extract::ConnectInfo<std::net::SocketAddr>>();
+        info.map(|i| Peer(i.0.ip())).ok_or_else(|| {
+            Fault::new(codes::INTERNAL, "the server does not know its peer: report this").into()
+        })
+    }
+}

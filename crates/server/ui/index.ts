@@ -1,0 +1,42 @@
+// The kernel's pages. Each folder has its page and its two catalogues.
+import type { Leaf } from "@console/leaves";
+import accessEn from "./access/en.json";
+import accessZh from "./access/zh.json";
+import devicesEn from "./devices/en.json";
+import devicesZh from "./devices/zh.json";
+import overviewEn from "./overview/en.json";
+import overviewZh from "./overview/zh.json";
+import pointsEn from "./points/en.json";
+import pointsZh from "./points/zh.json";
+import trendEn from "./trend/en.json";
+import trendZh from "./trend/zh.json";
+import usersEn from "./users/en.json";
+import usersZh from "./users/zh.json";
+
+const leaf: Leaf = {
+  routes: [
+    { path: "/sign-in", component: () => import("./access/SignIn.vue"), meta: { public: true, title: "sign-in.title" } },
+    { path: "/setup", component: () => import("./access/FirstSetup.vue"), meta: { public: true, title: "setup.title" } },
+    { path: "/link/:token", component: () => import("./access/SignInLink.vue"), meta: { public: true, title: "sign-in.title" } },
+    { path: "/overview/:node?", component: () => import("./overview/PlantOverview.vue"), meta: { title: "overview.title" } },
+    { path: "/devices", component: () => import("./devices/DeviceList.vue"), meta: { title: "devices.title" } },
+    { path: "/devices/add", component: () => import("./devices/AddDevice.vue"), meta: { title: "wizard.title" } },
+    { path: "/devices/:id", component: () => import("./devices/DevicePage.vue"), meta: { title: "devices.title" } },
+    { path: "/points", component: () => import("./points/PointList.vue"), meta: { title: "points.title" } },
+    { path: "/trend", component: () => import("./trend/TrendPage.vue"), meta: { title: "trend.title" } },
+    { path: "/users", component: () => import("./users/UserList.vue"), meta: { title: "users.title" } },
+  ],
+  nav: [
+    { to: "/overview", label: "overview.title", order: 10 },
+    { to: "/devices", label: "devices.title", order: 20 },
+    { to: "/points", label: "points.title", order: 30 },
+    { to: "/trend", label: "trend.title", order: 40 },
+    { to: "/users", label: "users.title", order: 90, permission: "administer" },
+  ],
+  messages: {
+    zh: { ...accessZh, ...overviewZh, ...devicesZh, ...pointsZh, ...trendZh, ...usersZh },
+    en: { ...accessEn, ...overviewEn, ...devicesEn, ...pointsEn, ...trendEn, ...usersEn },
+  },
+};
+
+export default leaf;

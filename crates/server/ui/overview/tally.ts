@@ -1,0 +1,26 @@
+// How many points of a set are abnormal, and in which way. Pure.
+import type { LiveSample, PointItem } from "@console/api/types";
+import { outOfRange, qualityClass } from "@console/kit/value";
+
+export interface Tally {
+  bad: number;
+  uncertain: number;
+  /** Good, but outside the usual range. */
+  beyond: number;
+  /** No sample yet. */
+  silent: number;
+  abnormal: number;
+}
+
+export function tallyOf(points: PointItem[], latest: (point: string) => LiveSample | undefined): Tally {
+  const tally: Tally = { bad: 0, uncertain: 0, beyond: 0, silent: 0, abnormal: 0 };
+  for (const { id, body } of points) {
+    const sample = latest(id);
+    if (!sample) tally.silent += 1;
+    else if (qualityClass(sample.quality) === "bad") tally.bad += 1;
+    else if (qualityClass(sample.quality) === "uncertain") tally.uncertain += 1;
+    else if (outOfRange(sample.value, body.range)) tally.beyond += 1;
+  }
+  tally.abnormal = tally.bad + tally.uncertain + tally.beyond;
+  return tally;
+}

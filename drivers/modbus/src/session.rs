@@ -1,0 +1,237 @@
+//! One connection to one device: sends requests, waits for their replies, and nothing else. The only file with IO.
+//!
+//! Whatever does not match what was asked ends the connection. On TCP a new one is the only sure way to get back in
+//! step; on a serial line the bytes that are left over are thrown away before the next request.
+
+use sdk::{Clock, DeviceCounters, Net, SerialBus, Stream};
+use std::{io, pin::Pin, sync::Arc, task::Poll, time::Duration};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadBuf};
+use types::Time;
+
+use crate::{
+    config::{Config, Transport},
+    fault::Trouble,
+    frame::{FRAME_BYTES_MAX, Framing, Side, match_reply},
+    pdu::{FrameError, Reply, Request},
+};
+
+/// How often a request is sent again on a serial line, where a disturbed frame is nothing unusual. Reads only: a
+/// write whose reply was lost may have been done.
+const SERIAL_RETRIES: u32 = 1;
+/// The most stray bytes that are thrown away before one request; a line that never falls silent is no Modbus line.
+const STRAY_BYTES_MAX: usize = 4_096;
+/// A silent interval on a fast line (MODBUS over Serial Line V1.02, 2.5.1.1: above 19200 baud fixed at 1.75 ms).
+const SILENCE_MIN: Duration = Duration::from_micros(1_750);
+
+/// An open connection.
+pub(crate) struct Session {
+    line: Line,
+    framing: Framing,
+    unit: u8,
+    timeout: Duration,
+    pause: Duration,
+    transaction: u16,
+    inbox: Vec<u8>,
+    clock: Clock,
+    counters: Arc<DeviceCounters>,
+}
+
+enum Line {
+    Own(Box<dyn Stream>),
+    Lent(SerialBus),
+}
+
+impl Session {
+    /// Opens the connection that `config` names.
+    pub(crate) async fn open(
+        config: &Config,
+        net: &Net,
+        clock: &Clock,
+        counters: Arc<DeviceCounters>,
+    ) -> Result<Session, Trouble> {
+        let pause = Duration::from_millis(u64::from(config.inter_frame_delay_ms));
+        let (line, framing, pause) = match (&config.serial, config.transport) {
+            (Some(settings), Transport::Serial) => {
+                let bus = net.serial(settings).await.map_err(Trouble::Serial)?;
+                (Line::Lent(bus), Framing::Rtu, pause.max(silence(settings.baud)))
+            }
+            (_, transport) => {
+                let host = config.host.as_deref().unwrap_or_default();
+                let connect = net.connect_tcp(host, config.port(), config.timeout());
+                let stream = match clock.timeout(config.timeout(), connect).await {
+                    Ok(connected) => connected.map_err(Trouble::Connect)?,
+                    Err(_) => return Err(Trouble::Connect(io::ErrorKind::TimedOut.into())),
+                };
+                let framing = if transport == Transport::Tcp { Framing::Mbap } else { Framing::Rtu };
+                (Line::Own(stream), framing, pause)
+            }
+        };
+        Ok(Session {
+            line,
+            framing,
+            unit: config.unit_id,
+            timeout: config.timeout(),
+            pause,
+            transaction: 0,
+            inbox: Vec::with_capacity(FRAME_BYTES_MAX),
+            clock: clock.clone(),
+            counters,
+        })
+    }
+
+    /// Waits another time from now on.
+    pub(crate) fn set_timeout(&mut self, timeout: Duration) {
+        self.timeout = timeout;
+    }
+
+    /// Sends one request and waits for its reply.
+    pub(crate) async fn ask_one(&mut self, request: &Request) -> Result<(Time, Reply), Trouble> {
+        let mut replies = self.ask(std::slice::from_ref(request)).await?;
+        replies.pop().ok_or(Trouble::Frame(FrameError::Empty))
+    }
+
+    /// Sends requests and waits for all replies, each with the time when it came; in the order of the requests. After
+    /// an error on TCP the session is of no more use.
+    pub(crate) async fn ask(&mut self, requests: &[Request]) -> Result<Vec<(Time, Reply)>, Trouble> {
+        let mut replies = Vec::with_capacity(requests.len());
+        match self.framing {
+            Framing::Mbap => self.ask_mbap(requests, &mut replies).await,
+            Framing::Rtu => self.ask_rtu(requests, &mut replies).await,
+        }
+        .inspect_err(|_| DeviceCounters::count(&self.counters.failures))?;
+        for (_, reply) in &replies {
+            if matches!(reply, Reply::Refused(_)) {
+                DeviceCounters::count(&self.counters.failures);
+            }
+        }
+        Ok(replies)
+    }
+
+    async fn ask_mbap(&mut self, requests: &[Request], replies: &mut Vec<(Time, Reply)>) -> Result<(), Trouble> {
+        let Line::Own(stream) = &mut self.line else { return Err(Trouble::Closed) };
+        let first = self.transaction;
+        self.transaction = self.transaction.wrapping_add(requests.len() as u16);
+        let transactions = (0..requests.len() as u16).map(|i| first.wrapping_add(i));
+        let mut bytes = Vec::new();
+        for (transaction, request) in transactions.zip(requests) {
+            self.framing.encode(transaction, self.unit, &mut bytes, |to| request.encode(to));
+            DeviceCounters::count(&self.counters.requests);
+        }
+        if !self.pause.is_zero() {
+            self.clock.sleep(self.pause).await;
+        }
+        self.inbox.clear();
+        if stray_bytes(stream.as_mut())? > 0 {
+            return Err(Trouble::Frame(FrameError::Unasked));
+        }
+        let mut waiting: Vec<Option<(Time, Reply)>> = vec![None; requests.len()];
+        let send = async { stream.write_all(&bytes).await?; stream.flush().await };
+        self.clock.timeout(self.timeout, send).await.map_err(|_| Trouble::Timeout)??;
+        for _ in requests {
+            let receive = receive(stream.as_mut(), &mut self.inbox, self.framing);
+            let end = self.clock.timeout(self.timeout, receive).await.map_err(|_| Trouble::Timeout)??;
+            let Some(frame) = self.framing.decode(&self.inbox, Side::Reply)? else { return Err(Trouble::Closed) };
+            // Replies may come in any order, but each must answer one request that still waits.
+            let index = usize::from(frame.transaction.wrapping_sub(first));
+            let (Some(slot), Some(request)) = (waiting.get_mut(index), requests.get(index)) else {
+                return Err(FrameError::Transaction { wanted: first, got: frame.transaction }.into());
+            };
+            let reply = match_reply(&frame, (frame.transaction, self.unit), request)?;
+            if slot.replace((self.clock.now(), reply)).is_some() {
+                return Err(FrameError::Transaction { wanted: first, got: frame.transaction }.into());
+            }
+            self.inbox.drain(..end);
+        }
+        if !self.inbox.is_empty() {
+            return Err(Trouble::Frame(FrameError::Unasked));
+        }
+        replies.extend(waiting.into_iter().flatten());
+        Ok(())
+    }
+
+    async fn ask_rtu(&mut self, requests: &[Request], replies: &mut Vec<(Time, Reply)>) -> Result<(), Trouble> {
+        for request in requests {
+            let repeatable = matches!((&self.line, request), (Line::Lent(_), Request::Read { .. }));
+            let mut tries = 1 + if repeatable { SERIAL_RETRIES } else { 0 };
+            let reply = loop {
+                tries -= 1;
+                match self.ask_rtu_once(request).await {
+                    Err(Trouble::Timeout | Trouble::Frame(_)) if tries > 0 => {
+                        DeviceCounters::count(&self.counters.failures);
+                    }
+                    outcome => break outcome?,
+                }
+            };
+            replies.push((self.clock.now(), reply));
+        }
+        Ok(())
+    }
+
+    async fn ask_rtu_once(&mut self, request: &Request) -> Result<Reply, Trouble> {
+        let mut lent;
+        let stream: &mut dyn Stream = match &mut self.line {
+            Line::Own(stream) => stream.as_mut(),
+            Line::Lent(bus) => {
+                // Waiting for one's turn on the bus is not the device's fault, so it has no deadline.
+                lent = bus.lend().await.map_err(Trouble::Serial)?;
+                lent.as_mut()
+            }
+        };
+        if !self.pause.is_zero() {
+            self.clock.sleep(self.pause).await;
+        }
+        self.inbox.clear();
+        stray_bytes(stream)?;
+        let mut bytes = Vec::with_capacity(FRAME_BYTES_MAX);
+        self.framing.encode(0, self.unit, &mut bytes, |to| request.encode(to));
+        DeviceCounters::count(&self.counters.requests);
+        let exchange = async {
+            stream.write_all(&bytes).await?;
+            stream.flush().await?;
+            receive(stream, &mut self.inbox, self.framing).await
+        };
+        let end = self.clock.timeout(self.timeout, exchange).await.map_err(|_| Trouble::Timeout)??;
+        let Some(frame) = self.framing.decode(&self.inbox, Side::Reply)? else { return Err(Trouble::Closed) };
+        let reply = match_reply(&frame, (0, self.unit), request)?;
+        if self.inbox.len() > end {
+            return Err(Trouble::Frame(FrameError::Unasked));
+        }
+        Ok(reply)
+    }
+}
+
+/// Reads until one frame is complete; says where it ends.
+async fn receive(stream: &mut dyn Stream, inbox: &mut Vec<u8>, framing: Framing) -> Result<usize, Trouble> {
+    loop {
+        if let Some(frame) = framing.decode(inbox, Side::Reply)? {
+            return Ok(frame.bytes);
+        }
+        if stream.read_buf(inbox).await? == 0 {
+            return Err(Trouble::Closed);
+        }
+    }
+}
+
+/// Takes what lies in the stream already, without waiting; says how much it was.
+fn stray_bytes(stream: &mut dyn Stream) -> Result<usize, Trouble> {
+    let mut total = 0;
+    let mut space = [0; 256];
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    while total < STRAY_BYTES_MAX {
+        let mut buffer = ReadBuf::new(&mut space);
+        match Pin::new(&mut *stream).poll_read(&mut context, &mut buffer) {
+            Poll::Pending => return Ok(total),
+            Poll::Ready(read) => read?,
+        }
+        match buffer.filled().len() {
+            0 => return Err(Trouble::Closed),
+            bytes => total += bytes,
+        }
+    }
+    Err(Trouble::Frame(FrameError::Unasked))
+}
+
+/// Three and a half characters of eleven bits, and no less than the fixed figure for fast lines.
+fn silence(baud: u32) -> Duration {
+    Duration::from_micros(38_500_000 / u64::from(baud.max(1))).max(SILENCE_MIN)
+}

@@ -1,0 +1,10 @@
+//! The driver against a simulated device: contract, round trips, faults, frames.
+
+mod contract;
+mod faults;
+mod frames;
+mod plant;
+mod polling;
+mod round_trip;
+mod running;
+mod serial;

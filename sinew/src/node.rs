@@ -1,0 +1,166 @@
+//! Puts a node together: stores, model, runtime, door.
+
+use runtime::{DriverChecks, Runtime};
+use sdk::{BoxFuture, Caller, Clock, Driver, Net, Scope};
+use server::WriteLockView;
+use std::{collections::HashMap, path::Path, sync::Arc};
+use types::{Fault, ObjectId, OrgId, Random, Time, random_bytes};
+
+use crate::config::Config;
+
+/// A node that runs.
+pub(crate) struct Node {
+    pub(crate) access: access::Access,
+    pub(crate) plant: plant::PlantModel,
+    pub(crate) records: records::Records,
+    pub(crate) historian: historian::Historian,
+    pub(crate) runtime: Runtime,
+}
+
+/// Why a node does not start. The messages say what to do.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StartError {
+    #[error("{action} {path}: {error}")]
+    Io { action: &'static str, path: String, error: std::io::Error },
+    #[error(transparent)]
+    Historian(#[from] historian::OpenError),
+    #[error("{0}")]
+    Fault(#[from] Fault),
+    #[error(
+        "{0} is not a loopback address, and this version has no TLS of its own: listen on 127.0.0.1 and put a proxy that \
+         speaks TLS in front (set server.behind_tls and server.hosts)"
+    )]
+    NeedsTls(std::net::SocketAddr),
+}
+
+/// The system's randomness.
+pub(crate) fn host_random() -> Random {
+    Arc::new(|bytes: &mut [u8]| {
+        #[allow(clippy::expect_used, reason = "without randomness no secret can be made: better to end")]
+        getrandom::fill(bytes).expect("the operating system gives randomness");
+    })
+}
+
+/// The records of a data directory, for commands that need nothing else.
+pub(crate) async fn open_records(config: &Config) -> Result<records::Records, StartError> {
+    let dir = &config.storage.dir;
+    make_dir(dir)?;
+    let env = records::Env { now: runtime::host_now(), random: host_random() };
+    let opened = match config.records.url.as_str() {
+        "" => records::Records::open_sqlite(&dir.join("records.sqlite"), env).await,
+        url => records::Records::open_postgres(url, env).await,
+    };
+    Ok(opened.map_err(|e| e.fault())?)
+}
+
+pub(crate) async fn open_access(records: records::Records) -> Result<access::Access, StartError> {
+    Ok(access::Access::open(records, access::Env { now: runtime::host_now(), random: host_random() }).await?)
+}
+
+impl Node {
+    /// Opens the stores and starts everything but the door.
+    pub(crate) async fn start(config: &Config) -> Result<Node, StartError> {
+        let records = open_records(config).await?;
+        let access = open_access(records.clone()).await?;
+        let random = host_random();
+        let mut options = historian::Options::new(
+            config.storage.dir.join("historian"),
+            runtime::host_now(),
+            random_bytes(&random),
+        );
+        options.memory_bytes = config.storage.memory_mib << 20;
+        let (historian, recovery) = historian::Historian::open(options)?;
+        if !recovery.created {
+            tracing::info!(?recovery, "history opened");
+        }
+        let checks = Arc::new(DriverChecks::new(catalog::drivers()));
+        let env = plant::Env { now: runtime::host_now(), random: random.clone() };
+        let plant = plant::PlantModel::open(records.clone(), env, checks).await?;
+        let runtime = Runtime::start(runtime::Parts {
+            historian: historian.clone(),
+            records: records.clone(),
+            plant: plant.clone(),
+            drivers: catalog::drivers(),
+            apps: catalog::apps(),
+            clock: runtime::host_clock(),
+            net: runtime::host_net(),
+            random,
+        })
+        .await?;
+        for (org, _) in access.organisations() {
+            runtime.start_apps(org);
+        }
+        Ok(Node { access, plant, records, historian, runtime })
+    }
+
+    /// What the door needs.
+    pub(crate) fn door(&self, config: &Config) -> server::Node {
+        let settings = server::Settings {
+            hosts: config.server.hosts.clone(),
+            version: env!("CARGO_PKG_VERSION").into(),
+            secure: config.server.behind_tls,
+        };
+        let running = Arc::new(RunningNode::new(self.runtime.clone()));
+        server::Node::new(self.access.clone(), self.plant.clone(), self.historian.clone(), running, settings)
+    }
+
+    /// Stops devices first, so that nothing is read that could not be kept.
+    pub(crate) async fn stop(self) {
+        self.runtime.stop().await;
+        if let Err(error) = self.historian.close().await {
+            tracing::error!(%error, "the last samples stay in the log and are read from it at the next start");
+        }
+        self.records.close().await;
+    }
+}
+
+fn make_dir(dir: &Path) -> Result<(), StartError> {
+    std::fs::create_dir_all(dir)
+        .map_err(|error| StartError::Io { action: "making the data directory", path: dir.display().to_string(), error })
+}
+
+/// The runtime as the door sees it: two crates of one floor that do not know each other.
+pub struct RunningNode(Runtime);
+
+impl RunningNode {
+    /// Over a runtime.
+    pub fn new(runtime: Runtime) -> RunningNode {
+        RunningNode(runtime)
+    }
+}
+
+impl server::Running for RunningNode {
+    fn scope(&self, org: OrgId, caller: Caller) -> Scope {
+        self.0.scope(org, caller)
+    }
+    fn drivers(&self) -> Vec<Driver> {
+        self.0.drivers().copied().collect()
+    }
+    fn apps(&self) -> Vec<sdk::App> {
+        self.0.apps().to_vec()
+    }
+    fn device_health(&self, org: OrgId) -> HashMap<ObjectId, serde_json::Value> {
+        let health = self.0.device_health(org).into_iter();
+        health.map(|(id, health)| (id, serde_json::to_value(health).unwrap_or_default())).collect()
+    }
+    fn write_lock(&self, org: OrgId) -> BoxFuture<'_, Result<WriteLockView, Fault>> {
+        Box::pin(async move { Ok(view(self.0.write_lock().state(org).await?)) })
+    }
+    fn set_write_lock(&self, org: OrgId, locked: bool, by: String) -> BoxFuture<'_, Result<WriteLockView, Fault>> {
+        let now: Time = self.0.clock().now();
+        Box::pin(async move { Ok(view(self.0.write_lock().set(org, locked, &by, now).await?)) })
+    }
+    fn organisation_made(&self, org: OrgId) {
+        self.0.start_apps(org);
+    }
+    fn clock(&self) -> Clock {
+        self.0.clock().clone()
+    }
+    fn net(&self) -> Net {
+        self.0.net().clone()
+    }
+}
+
+fn view(state: runtime::WriteLockState) -> WriteLockView {
+    WriteLockView { locked: state.locked, by: state.by, since: state.since }
+}

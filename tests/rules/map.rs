@@ -1,0 +1,41 @@
+//! ARCHITECTURE.md: its map names every folder of the tree that holds a crate, and nothing else.
+
+use std::collections::BTreeSet;
+
+use crate::tree::{members, read, root};
+
+const LINES_MAX: usize = 200;
+
+#[test]
+fn the_map_is_the_tree() {
+    let text = read("ARCHITECTURE.md");
+    let rows: Vec<&str> = text.lines().filter_map(first_cell).collect();
+    let mapped: BTreeSet<&str> = rows.iter().copied().collect();
+    assert_eq!(rows.len(), mapped.len(), "a folder stands twice in the map of ARCHITECTURE.md");
+    let members = members();
+    let folders: BTreeSet<String> = members
+        .iter()
+        .filter_map(|package| package.manifest_path.as_std_path().parent())
+        .map(|folder| xtask::tree::shown(&root(), folder))
+        .collect();
+    let missing: Vec<&String> = folders.iter().filter(|folder| !mapped.contains(folder.as_str())).collect();
+    assert!(missing.is_empty(), "ARCHITECTURE.md: give each of these a row `| `path` | … |`: {missing:?}");
+    let gone: Vec<&&str> = mapped.iter().filter(|path| !root().join(path).exists()).collect();
+    assert!(gone.is_empty(), "ARCHITECTURE.md: these rows name what is not there: {gone:?}");
+}
+
+/// The back-ticked path that opens a table row.
+fn first_cell(line: &str) -> Option<&str> {
+    let cell = line.strip_prefix('|')?.split('|').next()?.trim();
+    let path = cell.strip_prefix('`')?.strip_suffix('`')?;
+    Some(path.trim_end_matches('/'))
+}
+
+#[test]
+fn it_can_be_read_in_one_sitting() {
+    let lines = read("ARCHITECTURE.md").lines().count();
+    assert!(
+        lines <= LINES_MAX,
+        "ARCHITECTURE.md has {lines} lines: {LINES_MAX} at most, move detail into docs/"
+    );
+}

@@ -1,0 +1,1 @@
+//! Faults: a device that goes away, a disk that fills.

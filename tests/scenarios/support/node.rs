@@ -1,0 +1,89 @@
+//! A node in this process, behind its real door on a free loopback port, with as many organisations as a test needs.
+
+use access::{LinkFor, Role};
+use runtime::{DriverChecks, Runtime};
+use std::sync::Arc;
+use types::{OrgId, Random};
+
+use super::{TempDir, client::Client};
+
+pub(crate) struct Node {
+    pub(crate) access: access::Access,
+    pub(crate) runtime: Runtime,
+    address: std::net::SocketAddr,
+    threads: tokio::runtime::Runtime,
+    _dir: TempDir,
+}
+
+fn random() -> Random {
+    Arc::new(|bytes: &mut [u8]| getrandom::fill(bytes).expect("randomness"))
+}
+
+impl Node {
+    pub(crate) fn start(name: &str) -> Node {
+        let dir = TempDir::new(name);
+        let threads = tokio::runtime::Runtime::new().expect("threads");
+        let (access, runtime, address) = threads.block_on(start(dir.path()));
+        Node { access, runtime, address, threads, _dir: dir }
+    }
+
+    /// A new organisation.
+    pub(crate) fn organisation(&self, name: &str) -> OrgId {
+        self.threads.block_on(self.access.create_organisation("test", name)).expect("an organisation")
+    }
+
+    /// A client signed in with a role of an organisation.
+    pub(crate) fn client(&self, org: OrgId, role: Role) -> Client {
+        let session = self.threads.block_on(async {
+            let token = self.access.create_link(org, "test", LinkFor::Demo(role)).await.expect("a link");
+            self.access.redeem_link(token.reveal(), [127, 0, 0, 1].into()).await.expect("a session")
+        });
+        self.anybody().with_token(session.token.reveal())
+    }
+
+    /// Somebody who is not signed in.
+    pub(crate) fn anybody(&self) -> Client {
+        Client::new(self.address)
+    }
+
+    pub(crate) fn block_on<T>(&self, work: impl Future<Output = T>) -> T {
+        self.threads.block_on(work)
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        self.threads.block_on(self.runtime.stop());
+    }
+}
+
+async fn start(dir: &std::path::Path) -> (access::Access, Runtime, std::net::SocketAddr) {
+    let now = runtime::host_now();
+    let env = records::Env { now: now.clone(), random: random() };
+    let records = records::Records::open_sqlite(&dir.join("records.sqlite"), env).await.expect("records open");
+    let env = access::Env { now: now.clone(), random: random() };
+    let access = access::Access::open_with_weak_hashes(records.clone(), env).await.expect("access opens");
+    let options = historian::Options::new(dir.join("historian"), now.clone(), [1; 16]);
+    let (historian, _) = historian::Historian::open(options).expect("the historian opens");
+    let checks = Arc::new(DriverChecks::new(catalog::drivers()));
+    let env = plant::Env { now, random: random() };
+    let plant = plant::PlantModel::open(records.clone(), env, checks).await.expect("the plant model opens");
+    let parts = runtime::Parts {
+        historian: historian.clone(),
+        records,
+        plant: plant.clone(),
+        drivers: catalog::drivers(),
+        apps: catalog::apps(),
+        clock: runtime::host_clock(),
+        net: runtime::host_net(),
+        random: random(),
+    };
+    let runtime = Runtime::start(parts).await.expect("the runtime starts");
+    let settings = server::Settings { hosts: Vec::new(), version: "test".into(), secure: false };
+    let running = Arc::new(sinew::RunningNode::new(runtime.clone()));
+    let door = server::Node::new(access.clone(), plant, historian, running, settings);
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("bound");
+    tokio::spawn(server::serve(listener, door, std::future::pending()));
+    (access, runtime, address)
+}
