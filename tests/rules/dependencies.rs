@@ -190,3 +190,11 @@ fn licence_expressions_are_read_as_spdx_means_them() {
         assert!(!allowed(bad, &list), "{bad}");
     }
 }
+
+#[test]
+fn lines_of_cargo_tree_are_read() {
+    let found = package("serde_derive v1.0.2 (proc-macro)|MIT OR Apache-2.0 (*)").expect("a package");
+    assert_eq!((found.name.as_str(), found.licence.as_str()), ("serde_derive", "MIT OR Apache-2.0"));
+    assert!(package("types v0.0.0 (/somewhere/crates/types)|Apache-2.0").is_none(), "our own are left out");
+    assert!(package("").is_none());
+}

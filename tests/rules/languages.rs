@@ -153,15 +153,15 @@ fn codes(sources: &[Source]) -> BTreeMap<String, String> {
                 openers.push((literal, place));
             }
         }
-        for (at, _) in source.code.match_indices("Fault::new(") {
-            let argument: String = source.code[at + 11..]
-                .trim_start()
-                .chars()
-                .take_while(|c| c.is_alphanumeric() || "_:".contains(*c))
-                .collect();
-            let name = argument.rsplit("::").next().unwrap_or_default();
-            if let Some(code) = constants.get(name) {
-                found.insert(code.clone(), format!("{}:{}", source.path, line(&source.code, at)));
+        for opener in ["Fault::new(", "codes::"] {
+            for (at, _) in source.code.match_indices(opener) {
+                let rest = source.code[at + opener.len()..].trim_start();
+                let path: String =
+                    rest.chars().take_while(|c| c.is_alphanumeric() || "_:".contains(*c)).collect();
+                let name = path.rsplit("::").next().unwrap_or_default();
+                if let Some(code) = constants.get(name) {
+                    found.insert(code.clone(), format!("{}:{}", source.path, line(&source.code, at)));
+                }
             }
         }
     }
@@ -213,4 +213,15 @@ fn is_code(text: &str) -> bool {
     let version =
         last.strip_prefix('v').is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()));
     text.split('.').all(part) && !version
+}
+
+#[test]
+fn codes_and_placeholders_are_recognised() {
+    for code in ["conflict", "device.no-tcp", "write.step-too-large"] {
+        assert!(is_code(code), "{code}");
+    }
+    for other in ["", "alarms.raised.v1", "Device", "a b", "x/y", ".x", "1.2"] {
+        assert!(!is_code(other), "{other}");
+    }
+    assert_eq!(placeholders("{a} of { b } {'@'}"), BTreeSet::from(["a", "b"]));
 }

@@ -3,7 +3,10 @@
 //! Each test reads the tree as text or asks cargo for its graph, and its failure says what to change. What a rule
 //! lets pass for a reason stands in a file with that reason: `docs/dependencies.toml`, `ratchet.toml`.
 
-#![allow(clippy::print_stdout, reason = "rules print what they counted; the harness shows it on failure or on demand")]
+#![allow(
+    clippy::print_stdout,
+    reason = "rules print what they counted; the harness shows it on failure or on demand"
+)]
 
 mod advisories;
 mod dependencies;

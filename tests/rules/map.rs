@@ -39,3 +39,11 @@ fn it_can_be_read_in_one_sitting() {
         "ARCHITECTURE.md has {lines} lines: {LINES_MAX} at most, move detail into docs/"
     );
 }
+
+#[test]
+fn only_a_back_ticked_path_is_a_row() {
+    assert_eq!(first_cell("| `crates/types/` | words |"), Some("crates/types"));
+    for other in ["| path | what |", "|---|---|", "`crates/types` is", "| `a` and `b | c |"] {
+        assert!(first_cell(other).is_none_or(|path| path.contains('`')), "{other}");
+    }
+}

@@ -67,6 +67,8 @@ const DENIED: &[(&str, &str, &str)] = &[
     ("/home/", "user", "a path of one machine"),
     ("GitHub iss", "ue", "say what is the case, not where it was discussed"),
     ("/iss", "ues/", "say what is the case, not where it was discussed"),
+    ("registry.np", "mjs.org", "where packages come from is the lock file's matter"),
+    ("static.crat", "es.io", "where packages come from is the lock file's matter"),
     ("TO", "DO", "do it, or write it down as planned in docs/coverage.toml"),
     ("FIX", "ME", "mend it"),
     ("XX", "X", "say what is the case"),
@@ -94,8 +96,20 @@ fn nothing_speaks_of_the_workshop() {
                 wrong.push(format!("{path}:{}: `{head}{tail}`: {why}", line(&text, at)));
             }
         }
+        if path.ends_with(".rs") || path.ends_with(".md") {
+            let at = numbered(&text);
+            wrong.extend(at.map(|at| format!("{path}:{}: a number in some list of tasks", line(&text, at))));
+        }
     }
     none("Sources and documents speak of the product, not of how it was made:", wrong);
+}
+
+/// Where a text points to an entry of a tracker: a hash with two digits or more, after a space or an open bracket.
+fn numbered(text: &str) -> Option<usize> {
+    text.match_indices('#').map(|(at, _)| at).find(|at| {
+        let before = text[..*at].ends_with([' ', '(']);
+        before && text[at + 1..].bytes().take_while(u8::is_ascii_digit).count() >= 2
+    })
 }
 
 #[test]
@@ -106,4 +120,15 @@ fn every_source_says_what_it_is_for() {
         .map(|source| source.path)
         .collect();
     none("These files do not open with a `//!` line that says what the room is for:", mute);
+}
+
+#[test]
+fn words_are_told_apart() {
+    assert_eq!(camel_words("DeviceInfoPage"), ["Device", "Info", "Page"]);
+    assert_eq!(camel_words("Database"), ["Database"], "a part of a word is none");
+    let text = |before: &str, after: &str| format!("{before}{}{after}", '#');
+    assert_eq!(numbered(&text("see ", "123")), Some(4));
+    for fine in [text("", " 12. Title"), text("color:", "123456"), text("see ", "4")] {
+        assert_eq!(numbered(&fine), None, "{fine}");
+    }
 }

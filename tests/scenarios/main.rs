@@ -2,6 +2,11 @@
 
 mod authority;
 mod faults;
+mod kill;
+mod ledger;
 mod organisations;
+#[path = "../peers/start.rs"]
+mod peers;
 mod process;
+mod soak;
 mod support;

@@ -54,8 +54,8 @@ fn neither_sees_the_other() {
     let (one, two) = (node.organisation("Works One"), node.organisation("Works Two"));
     let (a, b) = (node.client(one, Role::Admin), node.client(two, Role::Admin));
     let (mine, theirs) = (populate(&a, "One"), populate(&b, "Two"));
-    store(&a, &mine.point, 1.0);
-    store(&b, &theirs.point, 2.0);
+    store(&a, &mine.point, 1.5);
+    store(&b, &theirs.point, 2.5);
 
     // Lists hold one's own only: the same names in both did not collide.
     for (path, own, foreign) in [
@@ -92,13 +92,13 @@ fn neither_sees_the_other() {
         assert_eq!((status, &answer["code"]), (404, &json!("not-found")), "{method} {path}: {answer}");
     }
     assert_eq!(a.get(&format!("/samples/latest?points={},{}", mine.point, theirs.point))["items"][1], Value::Null);
-    assert_eq!(a.get(&format!("/samples/latest?points={}", mine.point))["items"][0]["value"], json!(1.0));
+    assert_eq!(a.get(&format!("/samples/latest?points={}", mine.point))["items"][0]["value"], json!(1.5));
     let buckets = a.get(&format!("/samples/aggregate?points={},{}&{SPAN}&buckets=1", mine.point, theirs.point));
     assert_eq!(buckets["items"].as_array().map(Vec::len), Some(1));
 
     // And nothing of theirs has changed.
     let rows = b.get(&format!("/samples?point={}&{SPAN}", theirs.point));
-    assert_eq!(rows["items"], json!([{ "time": "2026-01-01T00:00:00Z", "value": 2.0, "quality": 0 }]));
+    assert_eq!(rows["items"], json!([{ "time": "2026-01-01T00:00:00Z", "value": 2.5, "quality": 0 }]));
 }
 
 #[test]

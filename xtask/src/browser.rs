@@ -10,7 +10,7 @@ pub fn browser(root: &Path) -> Outcome {
     specs(root)
 }
 
-/// The tests alone; they find the binary in `SINEW_BIN`.
+/// The tests alone; they find the binary in `TESTED_BINARY`.
 pub(crate) fn specs(root: &Path) -> Outcome {
     let folder = root.join("tests/browser");
     if !folder.join("package.json").is_file() {
@@ -18,8 +18,8 @@ pub(crate) fn specs(root: &Path) -> Outcome {
         return Ok(());
     }
     console::install(&folder)?;
-    let binary = run::build_sinew(root, &["--workspace", "--bins"])?;
+    let binary = run::build_sinew(root, run::WITH_WORKSPACE)?;
     let mut tests = run::program("npm", &folder, &["test"]);
-    tests.env("SINEW_BIN", binary);
+    tests.env("TESTED_BINARY", binary);
     run::run(tests)
 }

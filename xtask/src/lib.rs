@@ -25,6 +25,6 @@ pub use browser::browser;
 pub use check::{check, test};
 pub use demo::demo;
 pub use failure::{Failure, Outcome};
-pub use new::new;
+pub use new::{new, scaffold};
 pub use size::{is_test_file, size, source_lines};
 pub use soak::soak;

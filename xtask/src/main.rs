@@ -13,7 +13,7 @@ cargo x <command>
                      write (or compare) what is generated: crates/catalog, docs/coverage*.md, docs/openapi.json
   new driver NAME    make drivers/NAME: a complete driver of a tiny line protocol, green from the start
   new app NAME       make apps/NAME: a complete app with one list, green from the start
-  check              what CI runs: tools, console, format, lints, all tests, generated files, browser tests
+  check [STAGE...]   what CI runs: tools console format generated lints tests scaffold openapi browser; or those named
   test               tools, console, all tests and browser tests, without format and lints
   browser            build the console and the binary, run the browser tests
   demo [ARGS...]     build the console and the binary, start `sinew demo` with ARGS (--no-browser, --port N)
@@ -45,7 +45,7 @@ fn dispatch(args: &[&str]) -> Outcome {
         ["gen", rest @ ..] => generate::generate(&root, rest),
         ["new", kind, name] => xtask::new(&root, kind, name),
         ["new", ..] => Err(Failure::new("say what and how it is called: cargo x new driver|app NAME")),
-        ["check"] => xtask::check(&root),
+        ["check", stages @ ..] => xtask::check(&root, stages),
         ["test"] => xtask::test(&root),
         ["browser"] => xtask::browser(&root),
         ["demo", rest @ ..] => xtask::demo(&root, rest),

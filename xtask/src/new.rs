@@ -20,18 +20,25 @@ pub fn new(root: &Path, kind: &str, name: &str) -> Outcome {
     if folder.exists() {
         return Err(Failure::new(format!("{} exists already: choose another name", leaf.path())));
     }
-    for (path, text) in filled(root, &leaf)? {
-        tree::write(&folder.join(&path), &text)?;
+    for path in scaffold(root, &leaf, &folder)? {
         println!("wrote {}/{path}", leaf.path());
     }
-    // Where lines break depends on how long the name is.
-    let sources = tree::files(&folder, &["rs"]);
-    let mut format = run::program("rustfmt", root, &["--edition", "2024"]);
-    format.args(&sources);
-    run::output(format)?;
     generate::generate(root, &["catalog"])?;
     println!("\nnext: cargo test -p {}", leaf.package());
     Ok(())
+}
+
+/// Writes a leaf's files below a folder, formatted; gives their paths within it.
+pub fn scaffold(root: &Path, leaf: &Leaf, folder: &Path) -> Outcome<Vec<String>> {
+    let files = filled(root, leaf)?;
+    for (path, text) in &files {
+        tree::write(&folder.join(path), text)?;
+    }
+    // Where lines break depends on how long the name is.
+    let mut format = run::program("rustfmt", root, &["--edition", "2024"]);
+    format.args(tree::files(folder, &["rs"]));
+    run::output(format)?;
+    Ok(files.into_iter().map(|(path, _)| path).collect())
 }
 
 /// Path within the leaf's folder, and content, of every file.

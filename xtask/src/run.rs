@@ -81,8 +81,12 @@ pub(crate) fn on_path(name: &str) -> bool {
     env::var_os("PATH").is_some_and(|path| env::split_paths(&path).any(|folder| folder.join(name).is_file()))
 }
 
-/// The binary of the product in debug form, built first. `scope` is what cargo is asked for: a build beside a test
-/// run asks for the whole workspace, so that both share one set of features and nothing is compiled twice.
+/// With the features of the whole workspace: beside a test run nothing is compiled twice.
+pub(crate) const WITH_WORKSPACE: &[&str] = &["--workspace", "--bins"];
+/// The binary and what it needs, nothing else: the shortest way to a running product.
+pub(crate) const ALONE: &[&str] = &["-p", "sinew"];
+
+/// Builds the binary of the product in debug form and says where it is.
 pub(crate) fn build_sinew(root: &Path, scope: &[&str]) -> Outcome<PathBuf> {
     let mut args = vec!["build"];
     args.extend(scope);

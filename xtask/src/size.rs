@@ -39,7 +39,7 @@ pub fn size(root: &Path) -> Outcome {
     let (code, test) = lines.values().fold((0, 0), |sum, n| (sum.0 + n.0, sum.1 + n.1));
     println!("{:<12} {code:>8} {test:>8}", "all");
     println!("\ncrates {}, edges between them {edges}", members.len());
-    println!("dependencies from outside {}", metadata.packages.len() - members.len());
+    println!("dependencies from outside {}, all platforms", metadata.packages.len() - members.len());
     println!("unwraps outside tests {unwraps}");
     Ok(())
 }

@@ -1,7 +1,8 @@
 //! What tests could not do: a test that does without a data set or a tool writes one line, and `check` adds them up.
 //!
 //! The test harness hides the output of tests that pass, so a skip would be silent. A line is `data<TAB>name` or
-//! `tool<TAB>name`, appended to the file that `SINEW_SKIPS` names; without that variable nothing is written.
+//! `tool<TAB>name`, appended to the file that `TESTS_SKIPPED` names; without that variable nothing is
+//! written. (Its name does not start with `SINEW_`: those belong to the product, which refuses the ones it does not know.)
 
 use std::{
     collections::BTreeMap,
@@ -12,7 +13,7 @@ use std::{
 use crate::{Failure, Outcome, run, tree};
 
 /// Names the file to append to.
-pub(crate) const LOG_VARIABLE: &str = "SINEW_SKIPS";
+pub(crate) const LOG_VARIABLE: &str = "TESTS_SKIPPED";
 
 /// The file.
 pub(crate) fn log(root: &Path) -> PathBuf {

@@ -54,7 +54,8 @@ export const api = {
   addDevice: (body: T.Device) => call<T.Stored<T.Device>>("POST", "/devices", { body }),
   putDevice: (id: T.Id, body: T.Device, revision: number | string) =>
     call<T.Stored<T.Device>>("PUT", `/devices/${id}`, { body, revision }),
-  deleteDevice: (id: T.Id) => call<void>("DELETE", `/devices/${id}`),
+  /** With its points; the history stays. */
+  deleteDevice: (id: T.Id) => call<void>("DELETE", `/devices/${id}`, { query: { with_points: true } }),
 
   points: (query: { device?: T.Id; asset?: T.Id; search?: string } = {}) => all<T.PointItem>("/points", query),
   findPoints: (search: string, limit: number) =>

@@ -113,10 +113,15 @@ export interface DeviceHealth {
   failures: number | string;
   late_cycles: number | string;
   retry_at?: Instant | null;
+  stored_rows?: number | string;
+  shed_rows?: number | string;
+  /** Why rows are not stored now. */
+  refusal?: Fault | null;
 }
 
 export interface DeviceItem extends Stored<Device> {
-  health: DeviceHealth;
+  /** `null` until the supervisor has taken it up. */
+  health: DeviceHealth | null;
 }
 
 export interface Unit {
@@ -140,13 +145,15 @@ export interface Schema {
   properties?: Record<string, Schema>;
   required?: string[];
   oneOf?: Schema[];
+  anyOf?: Schema[];
+  allOf?: Schema[];
   $ref?: string;
   $defs?: Record<string, Schema>;
 }
 
 export interface Driver {
   id: string;
-  name: { zh: string; en: string };
+  name: Label;
   config_schema: Schema;
 }
 

@@ -59,9 +59,20 @@ export interface FaultText {
   next: string;
 }
 
-/** What happened, why, and what to do; the server's own sentence when the code has no text here. */
+/** Faults with one code and several causes name the cause in one of these arguments. */
+const CAUSES = ["reason", "exception"];
+
+/**
+ * What happened, why, and what to do; the server's own sentence when the code has no text here. A text for the
+ * particular cause, such as `fault.modbus.no-tcp.refused.why`, goes before the general one.
+ */
 export function faultText(fault: Fault): FaultText {
-  const part = (name: string): string => (has(`fault.${fault.code}.${name}`) ? t(`fault.${fault.code}.${name}`, fault.args ?? {}) : "");
+  const args = fault.args ?? {};
+  const causes = CAUSES.flatMap((name) => (name in args && /^[a-z0-9-]+$/.test(String(args[name])) ? [`${fault.code}.${args[name]}`] : []));
+  const part = (name: string): string => {
+    const key = [...causes, fault.code].map((code) => `fault.${code}.${name}`).find(has);
+    return key ? t(key, args) : "";
+  };
   const what = part("what");
   return what ? { what, why: part("why"), next: part("next") } : { what: fault.detail, why: "", next: "" };
 }

@@ -45,6 +45,13 @@ export function formatNumber(value: number): string {
   return groupDigits(value.toFixed(decimals));
 }
 
+/** A label of a value axis: as many decimals as the step needs. */
+export function axisNumber(value: number, step: number): string {
+  if (Math.abs(value) >= 1e9 || step < 1e-6) return value.toExponential(2);
+  const decimals = Math.max(0, Math.min(6, -Math.floor(Math.log10(step) + 1e-9)));
+  return groupDigits(value.toFixed(decimals));
+}
+
 function groupDigits(text: string): string {
   const [whole = "", fraction] = text.split(".");
   const digits = whole.replace("-", "");

@@ -97,7 +97,13 @@ impl Directory {
         self.users.values().any(|(_, stored)| stored.body.is_enabled_admin())
     }
 
-    pub(crate) fn put_session(&mut self, org: OrgId, id: ObjectId, revision: Revision, record: SessionRecord) {
+    pub(crate) fn put_session(
+        &mut self,
+        org: OrgId,
+        id: ObjectId,
+        revision: Revision,
+        record: SessionRecord,
+    ) {
         let seen = record.seen;
         self.sessions.insert(record.digest.clone(), HeldSession { org, id, revision, record, seen });
     }

@@ -19,9 +19,10 @@ mod setup;
 mod user;
 mod users;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use records::Records;
+use records::{Records, RecordsError};
 use tokio::sync::OwnedMutexGuard;
 use types::{Change, Document, EventDraft, Fault, Now, OrgId, Query, Random, Stored, codes};
 
@@ -64,6 +65,8 @@ struct Inner {
     directory: Mutex<Directory>,
     delays: Mutex<Delays>,
     links: Mutex<Links>,
+    /// A commit ended without an answer, so memory may differ from disk: the next writer reads the disk first.
+    doubtful: AtomicBool,
     writing: Arc<tokio::sync::Mutex<()>>,
 }
 
@@ -103,6 +106,7 @@ impl Access {
             directory: Mutex::default(),
             delays: Mutex::default(),
             links: Mutex::default(),
+            doubtful: AtomicBool::new(false),
             writing: Arc::default(),
         };
         let access = Access { inner: Arc::new(inner) };
@@ -122,6 +126,8 @@ impl Access {
         for (org, stored) in self.everywhere().await? {
             directory.put_session(org, stored.id, stored.revision, stored.body);
         }
+        let open = self.everywhere().await?.into_iter().next();
+        directory.set_setup(open.map(|(org, stored)| (org, stored.id, stored.body)));
         *self.directory() = directory;
         Ok(())
     }
@@ -130,7 +136,8 @@ impl Access {
         let mut query = Query { limit: Query::LIMIT_MAX, ..Query::default() };
         let mut items = Vec::new();
         loop {
-            let page = self.inner.records.list_all_orgs(query.clone()).await.map_err(|error| error.fault())?;
+            let page =
+                self.inner.records.list_all_orgs(query.clone()).await.map_err(|error| error.fault())?;
             items.extend(page.items);
             match page.next {
                 Some(next) => query.after = Some(next),
@@ -153,6 +160,10 @@ impl Access {
 
     async fn writing(&self) -> Writing {
         let guard = Arc::clone(&self.inner.writing).lock_owned().await;
+        // When the store cannot be read now, the commit that follows is refused as well.
+        if self.inner.doubtful.load(Ordering::Acquire) && self.load().await.is_ok() {
+            self.inner.doubtful.store(false, Ordering::Release);
+        }
         Writing { _guard: Arc::new(guard) }
     }
 
@@ -171,13 +182,20 @@ impl Access {
         let (access, writing, actor) = (self.clone(), writing.clone(), actor.to_string());
         let task = tokio::spawn(async move {
             let committed = access.inner.records.commit(org, &actor, batch.changes, batch.events).await;
-            let committed = committed.map_err(|error| error.fault())?;
+            let committed = committed.map_err(|error| {
+                if matches!(error, RecordsError::Unavailable(_)) {
+                    access.inner.doubtful.store(true, Ordering::Release);
+                }
+                error.fault()
+            })?;
             apply(&mut access.directory(), &committed);
             drop(writing);
             Ok(committed)
         });
         task.await.map_err(|error| {
-            let detail = format!("a change of access broke off ({error}): look at the log, then read before changing again");
+            let detail = format!(
+                "a change of access broke off ({error}): look at the log, then read before changing again"
+            );
             Fault::new(codes::INTERNAL, detail)
         })?
     }

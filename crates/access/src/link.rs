@@ -80,7 +80,10 @@ impl Access {
             return Err(Fault::new("link.not-local", detail));
         }
         let link = self.links().take(&digest(token), self.now()).ok_or_else(|| {
-            Fault::new("link.used", "the link was used already or is too old: make a new one, or sign in with a password")
+            Fault::new(
+                "link.used",
+                "the link was used already or is too old: make a new one, or sign in with a password",
+            )
         })?;
         self.open_session(link.org, link.user, None, "link").await
     }

@@ -32,7 +32,10 @@ impl Access {
         let writing = self.writing().await;
         let (pending, taken) = {
             let directory = self.directory();
-            (directory.setup_org().filter(|org| directory.organisation(*org).is_none()), directory.has_organisation(name))
+            (
+                directory.setup_org().filter(|org| directory.organisation(*org).is_none()),
+                directory.has_organisation(name),
+            )
         };
         if taken {
             let detail = format!("the node has an organisation `{name}` already: choose another name");

@@ -30,13 +30,56 @@ const SALT_BYTES: usize = 16;
 
 /// Passwords of sufficient length that guessers try first, lower case. Shorter ones are refused by length.
 const COMMON: &[&str] = &[
-    "0123456789", "0987654321", "1122334455", "1234567890", "12345678910", "123456789a", "1234qwerasdf",
-    "147258369a", "1q2w3e4r5t", "1q2w3e4r5t6y", "1qaz2wsx3edc", "5201314520", "9876543210", "a123456789",
-    "abcd123456", "abcdefghij", "admin12345", "admin123456", "administrator", "asdfghjkl1", "changeme123",
-    "hello12345", "iloveyou123", "letmein123", "p@ssw0rd123", "passw0rd123", "password01", "password11",
-    "password12", "password123", "password1234", "password12345", "password123456", "q1w2e3r4t5", "qazwsxedcrfv",
-    "qq123456789", "qwer123456", "qwerty1234", "qwerty12345", "qwerty123456", "qwertyuiop", "qwertyuiop123",
-    "root123456", "sinew12345", "sinew123456", "test123456", "welcome123", "woaini1314", "woaini520", "zxcvbnm123",
+    "0123456789",
+    "0987654321",
+    "1122334455",
+    "1234567890",
+    "12345678910",
+    "123456789a",
+    "1234qwerasdf",
+    "147258369a",
+    "1q2w3e4r5t",
+    "1q2w3e4r5t6y",
+    "1qaz2wsx3edc",
+    "5201314520",
+    "9876543210",
+    "a123456789",
+    "abcd123456",
+    "abcdefghij",
+    "admin12345",
+    "admin123456",
+    "administrator",
+    "asdfghjkl1",
+    "changeme123",
+    "hello12345",
+    "iloveyou123",
+    "letmein123",
+    "p@ssw0rd123",
+    "passw0rd123",
+    "password01",
+    "password11",
+    "password12",
+    "password123",
+    "password1234",
+    "password12345",
+    "password123456",
+    "q1w2e3r4t5",
+    "qazwsxedcrfv",
+    "qq123456789",
+    "qwer123456",
+    "qwerty1234",
+    "qwerty12345",
+    "qwerty123456",
+    "qwertyuiop",
+    "qwertyuiop123",
+    "root123456",
+    "sinew12345",
+    "sinew123456",
+    "test123456",
+    "welcome123",
+    "woaini1314",
+    "woaini520",
+    "zxcvbnm123",
 ];
 
 /// Whether a password may be chosen by this user.
@@ -97,13 +140,17 @@ impl Hasher {
         let (password, salt) = (password.clone(), random_bytes::<SALT_BYTES>(random));
         let (memory_kib, iterations) = (self.memory_kib, self.iterations);
         let work = move || {
-            let params = Params::new(memory_kib, iterations, ARGON2_LANES, None).map_err(|e| e.to_string())?;
+            let params =
+                Params::new(memory_kib, iterations, ARGON2_LANES, None).map_err(|e| e.to_string())?;
             let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
             let hash = argon2.hash_password_with_salt(password.reveal().as_bytes(), &salt);
             hash.map(|hash: PasswordHash| hash.to_string()).map_err(|error| error.to_string())
         };
         self.run(work).await?.map_err(|error| {
-            Fault::new(codes::INTERNAL, format!("the password could not be hashed ({error}): report this fault"))
+            Fault::new(
+                codes::INTERNAL,
+                format!("the password could not be hashed ({error}): report this fault"),
+            )
         })
     }
 
@@ -117,13 +164,18 @@ impl Hasher {
         let work = move || {
             let parsed = PasswordHash::new(&hash);
             // The parameters are those of the hash, so old hashes stay good when the constants rise.
-            parsed.is_ok_and(|hash| Argon2::default().verify_password(password.reveal().as_bytes(), &hash).is_ok())
+            parsed.is_ok_and(|hash| {
+                Argon2::default().verify_password(password.reveal().as_bytes(), &hash).is_ok()
+            })
         };
         Ok(self.run(work).await? && somebody && fits)
     }
 
     async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Fault> {
-        let busy = || Fault::new(codes::LIMIT, "too many people are signing in: wait a moment and try again").arg("wait_s", 1);
+        let busy = || {
+            Fault::new(codes::LIMIT, "too many people are signing in: wait a moment and try again")
+                .arg("wait_s", 1)
+        };
         let admitted = Arc::clone(&self.admitted).try_acquire_owned().map_err(|_| busy())?;
         let running = Arc::clone(&self.running).acquire_owned().await.map_err(|_| busy())?;
         let task = tokio::task::spawn_blocking(move || {
@@ -185,7 +237,8 @@ mod tests {
     async fn a_crowd_is_turned_away() {
         let random: Random = Arc::new(|bytes: &mut [u8]| bytes.fill(7));
         let hasher = Hasher::new(8, 1).with_decoy(&random).await.unwrap();
-        let _all = hasher.admitted.clone().try_acquire_many_owned((HASHES_AT_ONCE + HASHES_WAITING_MAX) as u32);
+        let _all =
+            hasher.admitted.clone().try_acquire_many_owned((HASHES_AT_ONCE + HASHES_WAITING_MAX) as u32);
         let refused = hasher.verify(&Secret::new("correct horse"), None).await.unwrap_err();
         assert_eq!(refused.code, codes::LIMIT);
     }

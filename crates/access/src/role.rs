@@ -52,7 +52,8 @@ mod tests {
             (Role::Admin, [true, true, true, true, true]),
         ];
         for (role, row) in table {
-            let may = [SignedIn, Read, Command, Configure, Administer].map(|p| role.permissions().contains(&p));
+            let may =
+                [SignedIn, Read, Command, Configure, Administer].map(|p| role.permissions().contains(&p));
             assert_eq!(may, row, "{role:?}");
             assert!(!role.permissions().contains(&Public));
         }

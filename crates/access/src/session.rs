@@ -21,7 +21,7 @@ pub const SESSION_SLIDING: Duration = Duration::from_secs(12 * 3_600);
 pub const SESSION_ABSOLUTE: Duration = Duration::from_secs(7 * 24 * 3_600);
 /// Sessions of one user; the one that was not used for longest makes room.
 pub const SESSIONS_PER_USER_MAX: usize = 20;
-/// Sessions of the node; the one that was not used for longest makes room.
+/// Sessions of an organisation; the one that was not used for longest makes room.
 pub const SESSIONS_MAX: usize = 10_000;
 /// Use of a session is written down when it moved by so much: a restart may shorten a session by this.
 const SEEN_GRAIN: Duration = Duration::from_secs(300);
@@ -191,7 +191,8 @@ impl Access {
             let access = self.clone();
             tokio::spawn(async move {
                 let name = &stored.body.name;
-                let batch = Batch { changes: Vec::new(), events: vec![events::session_refused(stored.id, name)] };
+                let batch =
+                    Batch { changes: Vec::new(), events: vec![events::session_refused(stored.id, name)] };
                 let writing = access.writing().await;
                 // A refusal that cannot be written down is still a refusal.
                 let _ = access.commit(&writing, org, &actor(name), batch, |_, _| ()).await;
@@ -204,6 +205,10 @@ impl Access {
         let (org, id, revision, record) = {
             let directory = self.directory();
             let held = directory.sessions.get(digest).ok_or_else(signed_out)?;
+            if held.seen.since(held.record.seen) < SEEN_GRAIN {
+                // Another request of the same session was first.
+                return Ok(());
+            }
             (held.org, held.id, held.revision, SessionRecord { seen: held.seen, ..held.record.clone() })
         };
         let changes = vec![crate::put(id, Expected::At(revision), &record)?];
@@ -247,20 +252,21 @@ impl Directory {
         let of_user = stay.iter().filter(|(_, held)| held.record.user == user).count();
         let surplus = (of_user + 1).saturating_sub(SESSIONS_PER_USER_MAX);
         go.extend(stay.iter().filter(|(_, held)| held.record.user == user).take(surplus));
-        if self.sessions.len() >= SESSIONS_MAX && go.is_empty() {
+        if stay.len() >= SESSIONS_MAX && surplus == 0 {
             go.extend(stay.first());
         }
-        let changes = go.iter().map(|(_, held)| Change::delete::<SessionRecord>(held.id, Expected::Any)).collect();
+        let changes =
+            go.iter().map(|(_, held)| Change::delete::<SessionRecord>(held.id, Expected::Any)).collect();
         (changes, go.into_iter().map(|(digest, _)| digest.clone()).collect())
     }
 
     /// The sessions of a user, all but one.
     pub(crate) fn sessions_of(&self, user: ObjectId, but: Option<ObjectId>) -> (Vec<Change>, Vec<String>) {
-        let theirs = self.sessions.iter().filter(|(_, held)| held.record.user == user && Some(held.id) != but);
-        theirs.map(|(digest, held)| {
-            (Change::delete::<SessionRecord>(held.id, Expected::Any), digest.clone())
-        })
-        .unzip()
+        let theirs =
+            self.sessions.iter().filter(|(_, held)| held.record.user == user && Some(held.id) != but);
+        theirs
+            .map(|(digest, held)| (Change::delete::<SessionRecord>(held.id, Expected::Any), digest.clone()))
+            .unzip()
     }
 }
 

@@ -72,7 +72,8 @@ impl Access {
         let (org, setup, record) = self.directory().setup().cloned().ok_or_else(done)?;
         if !secret::same(&normalised(input.code.reveal()), &record.code) {
             self.delays().failed(&keys, self.now());
-            let detail = "the setup code is wrong: look at the node's first output, or run `sinew setup-code`";
+            let detail =
+                "the setup code is wrong: look at the node's first output, or run `sinew setup-code`";
             return Err(Fault::new("setup.code", detail).at("/code"));
         }
         check_name(&input.organisation, "/organisation")?;
@@ -113,20 +114,15 @@ impl Access {
         Ok(id)
     }
 
-    /// Finds the open setup, or opens one on a node without an admin.
+    /// Opens the setup of a node that has neither an admin nor an open setup.
     pub(crate) async fn prepare_setup(&self) -> Result<(), Fault> {
-        let open = self.everywhere::<SetupRecord>().await?.into_iter().next();
-        let (has_admin, known) = {
+        let known = {
             let directory = self.directory();
-            (directory.has_admin(), directory.organisations().first().map(|(org, _)| *org))
+            if directory.has_admin() || directory.setup().is_some() {
+                return Ok(());
+            }
+            directory.organisations().first().map(|(org, _)| *org)
         };
-        if has_admin {
-            return Ok(());
-        }
-        if let Some((org, stored)) = open {
-            self.directory().set_setup(Some((org, stored.id, stored.body)));
-            return Ok(());
-        }
         let writing = self.writing().await;
         let org = known.unwrap_or_else(|| OrgId::from_bytes(self.born().bytes()));
         let (id, record) = (self.born(), SetupRecord { code: new_code(&self.inner.env.random) });

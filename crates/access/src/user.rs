@@ -87,12 +87,7 @@ impl User {
 }
 
 pub(crate) fn shown(stored: &Stored<User>) -> Stored<UserView> {
-    Stored {
-        id: stored.id,
-        revision: stored.revision,
-        changed: stored.changed,
-        body: stored.body.view(),
-    }
+    Stored { id: stored.id, revision: stored.revision, changed: stored.changed, body: stored.body.view() }
 }
 
 /// How names are compared: `Anna` and `anna` are one user.

@@ -75,7 +75,12 @@ impl Access {
     ///
     /// # Errors
     /// `session.refused` for a wrong old password, a weak new one; `limit` with `wait_s` after failures.
-    pub async fn change_password(&self, identity: &Identity, old: &Secret, new: &Secret) -> Result<(), Fault> {
+    pub async fn change_password(
+        &self,
+        identity: &Identity,
+        old: &Secret,
+        new: &Secret,
+    ) -> Result<(), Fault> {
         let found = self.directory().user(identity.org, identity.user).cloned();
         let found = found.ok_or_else(|| missing(identity.user))?;
         let keys = [crate::delay::Key::Name(format!("{}", identity.user))];
@@ -146,7 +151,8 @@ impl Access {
         let view = user.view();
         let committed = self
             .commit(&writing, org, actor, batch, move |directory, committed| {
-                let stored = Stored { id, revision: committed.revisions[0], changed: committed.at, body: user };
+                let stored =
+                    Stored { id, revision: committed.revisions[0], changed: committed.at, body: user };
                 directory.put_user(org, stored);
             })
             .await?;
@@ -183,7 +189,8 @@ impl Access {
         let view = after.view();
         let committed = self
             .commit(&writing, org, actor, batch, move |directory, committed| {
-                let stored = Stored { id, revision: committed.revisions[0], changed: committed.at, body: after };
+                let stored =
+                    Stored { id, revision: committed.revisions[0], changed: committed.at, body: after };
                 directory.put_user(org, stored);
                 digests.iter().for_each(|digest| drop(directory.sessions.remove(digest)));
             })

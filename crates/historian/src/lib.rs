@@ -38,7 +38,7 @@ pub use query::{AggregateQuery, Appended, RangeQuery, Recovery, SourceState, Sta
 use std::{
     path::PathBuf,
     pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, atomic::Ordering},
     thread::{self, JoinHandle},
 };
 
@@ -163,8 +163,13 @@ impl Historian {
     ///
     /// The batch is stored even if the future is dropped after its first poll, so repeat it when in doubt: a batch of
     /// the same source, epoch and first sequence is acknowledged as a duplicate. Waits while the queue is full.
+    ///
+    /// A source numbers on: a batch behind what it has sent counts as stored. After a refusal send the refused batch
+    /// again before any later one; later ones that were under way already are refused with it.
     pub fn append(&self, batch: SampleBatch) -> BoxFuture<Result<Appended, AppendError>> {
         let inner = self.inner.clone();
+        // At the call, not at the first poll: what the caller knows is what counts.
+        let failures_seen = inner.shared.failures.load(Ordering::SeqCst);
         Box::pin(async move {
             batch.check()?;
             // Encoded here, on the caller's thread: the writer thread does nothing but write and sync.
@@ -178,7 +183,15 @@ impl Historian {
             let permit = permit.map_err(|_| AppendError::Closed)?;
             let (reply, answer) = oneshot::channel();
             let rows = batch.rows();
-            let entry = Entry { header: batch.header, rows, sections: batch.sections, record, reply, permit };
+            let entry = Entry {
+                header: batch.header,
+                rows,
+                sections: batch.sections,
+                record,
+                failures_seen,
+                reply,
+                permit,
+            };
             inner.send(Command::Append(entry)).await.ok_or(AppendError::Closed)?;
             answer.await.unwrap_or(Err(AppendError::Closed))
         })

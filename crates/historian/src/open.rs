@@ -1,6 +1,6 @@
 //! Opening a store: everything that a crash, a failing disk or a stray hand may have left behind is met here.
 
-use std::{io, path::Path, sync::Arc};
+use std::{collections::HashMap, io, path::Path, sync::Arc};
 
 use types::Time;
 
@@ -81,6 +81,7 @@ pub(crate) fn open(options: Options) -> Result<(Writer, Recovery), OpenError> {
         log,
         manifest,
         next_number,
+        failed: HashMap::new(),
         doubtful: Vec::new(),
         _lock: lock,
     };

@@ -1,6 +1,8 @@
 //! What the writer and the readers share.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{
+    Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, atomic::AtomicU64,
+};
 
 use types::{PointId, Time};
 
@@ -27,6 +29,8 @@ pub(crate) struct State {
 /// See the module.
 pub(crate) struct Shared {
     pub(crate) disk: Arc<dyn Disk>,
+    /// Groups that the disk refused, counted before their senders are told.
+    pub(crate) failures: AtomicU64,
     state: RwLock<State>,
     stats: Mutex<Stats>,
     damaged: Mutex<Vec<Damage>>,
@@ -35,7 +39,13 @@ pub(crate) struct Shared {
 impl Shared {
     pub(crate) fn new(disk: Arc<dyn Disk>, state: State, damaged: Vec<Damage>) -> Shared {
         let stats = Stats { damaged: damaged.len() as u64, ..Stats::default() };
-        Shared { disk, state: RwLock::new(state), stats: Mutex::new(stats), damaged: Mutex::new(damaged) }
+        Shared {
+            disk,
+            failures: AtomicU64::new(0),
+            state: RwLock::new(state),
+            stats: Mutex::new(stats),
+            damaged: Mutex::new(damaged),
+        }
     }
     // A panic while a lock is held leaves counts at worst one group behind, so a poisoned lock is read on.
     pub(crate) fn state(&self) -> RwLockReadGuard<'_, State> {

@@ -2,10 +2,16 @@
 //!
 //! Natural group commit: what was queued while the last sync ran goes out with the next one. No timer.
 
-use std::{any::Any, io, path::PathBuf, sync::Arc};
+use std::{
+    any::Any,
+    collections::HashMap,
+    io,
+    path::PathBuf,
+    sync::{Arc, atomic::Ordering},
+};
 
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
-use types::{BatchHeader, Now, Section, Time};
+use types::{BatchHeader, Now, Section, SourceId, Time};
 
 use crate::{
     AppendError, Appended, FlushError,
@@ -26,9 +32,20 @@ pub(crate) struct Entry {
     pub(crate) rows: usize,
     pub(crate) sections: Vec<Section>,
     pub(crate) record: Vec<u8>,
+    /// Failed groups there had been when the caller sent it.
+    pub(crate) failures_seen: u64,
     pub(crate) reply: oneshot::Sender<Result<Appended, AppendError>>,
     /// Holds the entry's share of the queue until it is answered.
     pub(crate) permit: OwnedSemaphorePermit,
+}
+
+/// A batch that the disk refused. What its source sent before it could know, and comes after it in sequence, is refused
+/// too: stored, it would make the repeated batch look like a duplicate, and its rows would be lost.
+pub(crate) struct Failure {
+    number: u64,
+    epoch: u32,
+    first_sequence: u64,
+    error: AppendError,
 }
 
 /// What the writer is asked to do.
@@ -49,6 +66,8 @@ pub(crate) struct Writer {
     pub(crate) manifest: Manifest,
     /// Number of the next file of any kind.
     pub(crate) next_number: u64,
+    /// By source, until a batch of it is stored again.
+    pub(crate) failed: HashMap<SourceId, Failure>,
     /// Files of a flush of which it is not known whether the manifest that names them stands.
     pub(crate) doubtful: Vec<PathBuf>,
     /// Keeps other processes out; released when the thread ends.
@@ -101,14 +120,16 @@ impl Writer {
         if self.is_full()
             && let Err(error) = self.flush()
         {
-            let error = AppendError::MemoryFull { cause: error.to_string() };
-            self.shared.stats().refusing = Some(error.to_string());
-            return self.refuse(group, &error);
+            return self.fail(group, &AppendError::MemoryFull { cause: error.to_string() });
         }
         let mut ahead = Sources::new();
         let (mut new, mut known, mut skipped_rows) = (Vec::new(), Vec::new(), 0);
         for entry in group {
             let source = entry.header.source;
+            if let Some(error) = self.follows_failure(&entry) {
+                self.refuse(vec![entry], &error);
+                continue;
+            }
             let state =
                 ahead.get(&source).copied().or_else(|| self.shared.state().sources.get(&source).copied());
             match admit(state, &entry.header, entry.rows as u64) {
@@ -123,11 +144,9 @@ impl Writer {
         }
         if !new.is_empty() {
             if let Err(error) = self.write(&mut new, recorded) {
-                let error = append_error(error);
-                self.shared.stats().refusing = Some(error.to_string());
                 // What repeats a batch of this very group is as little durable as that one.
-                self.refuse(new, &error);
-                return self.refuse(known, &error);
+                new.append(&mut known);
+                return self.fail(new, &append_error(error));
             }
             self.apply(&new, ahead, skipped_rows, recorded);
         }
@@ -172,6 +191,9 @@ impl Writer {
     /// Makes durable rows visible.
     fn apply(&mut self, new: &[Entry], ahead: Sources, skipped_rows: u64, recorded: Time) {
         let first_lsn = self.log.next_lsn() - new.len() as u64;
+        if !self.failed.is_empty() {
+            self.failed.retain(|source, _| !ahead.contains_key(source));
+        }
         let mut state = self.shared.state_mut();
         for (lsn, entry) in (first_lsn..).zip(new) {
             let stamp = Stamp { lsn, recorded, origin: entry.header.origin };
@@ -184,6 +206,29 @@ impl Writer {
         stats.rows_appended += new.iter().map(|entry| entry.rows as u64).sum::<u64>();
         stats.sequence_gap_rows += skipped_rows;
         stats.refusing = None;
+    }
+
+    /// Refuses a group because of the disk.
+    fn fail(&mut self, group: Vec<Entry>, error: &AppendError) {
+        let number = self.shared.failures.fetch_add(1, Ordering::SeqCst) + 1;
+        for BatchHeader { source, epoch, first_sequence, .. } in group.iter().map(|entry| entry.header) {
+            let first_sequence = match self.failed.get(&source) {
+                Some(failure) if failure.epoch == epoch => failure.first_sequence.min(first_sequence),
+                _ => first_sequence,
+            };
+            self.failed.insert(source, Failure { number, epoch, first_sequence, error: error.clone() });
+        }
+        self.shared.stats().refusing = Some(error.to_string());
+        self.refuse(group, error);
+    }
+
+    /// See [`Failure`].
+    fn follows_failure(&self, entry: &Entry) -> Option<AppendError> {
+        let failure = self.failed.get(&entry.header.source)?;
+        let follows = entry.failures_seen < failure.number
+            && entry.header.epoch == failure.epoch
+            && entry.header.first_sequence > failure.first_sequence;
+        follows.then(|| failure.error.clone())
     }
 
     fn refuse(&self, group: Vec<Entry>, error: &AppendError) {

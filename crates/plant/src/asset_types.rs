@@ -1,7 +1,8 @@
 //! Asset types (物模型), kept as documents.
 
 use types::{
-    Asset, AssetType, Change, Expected, Fault, Filter, IndexValue, ObjectId, OrgId, Page, Query, Revision, Stored,
+    Asset, AssetType, Change, Expected, Fault, Filter, IndexValue, ObjectId, OrgId, Page, Query, Revision,
+    Stored,
 };
 
 use crate::commit::Batch;

@@ -1,7 +1,8 @@
 //! Places and assets: the plant tree, kept as documents.
 
 use types::{
-    Asset, AssetType, Change, Expected, Fault, NodeKind, ObjectId, OrgId, Page, Query, Revision, Stored, codes,
+    Asset, AssetType, Change, Expected, Fault, NodeKind, ObjectId, OrgId, Page, Query, Revision, Stored,
+    codes,
 };
 
 use crate::commit::Batch;
@@ -95,7 +96,8 @@ impl PlantModel {
         let mut faults = Vec::new();
         let children: Vec<_> = tree.children(id).map(|child| child.name.en()).collect();
         if let Some(child) = children.iter().min() {
-            let detail = format!("{} stand below it, such as `{child}`: move or delete them first", children.len());
+            let detail =
+                format!("{} stand below it, such as `{child}`: move or delete them first", children.len());
             let fault = Fault::new("asset.has-children", detail);
             faults.push(fault.arg("count", children.len()).arg("child", *child));
         }

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 use types::{
-    Change, Device, Document, Expected, Fault, Filter, Index, IndexValue, ObjectId, OrgId, Page, Query, Revision,
-    SourceId, Stored, Time, codes,
+    Change, Device, Document, Expected, Fault, Filter, Index, IndexValue, ObjectId, OrgId, Page, Query,
+    Revision, SourceId, Stored, Time, codes,
 };
 
 use crate::commit::{Batch, PointChange, Writing};
@@ -23,7 +23,7 @@ const WRITES_PER_MINUTE_MAX: u32 = 6_000;
 pub struct Source {
     /// The number in every batch.
     pub source: SourceId,
-    /// The device it came from; kept after the device is gone.
+    /// The device it came from, or whatever else writes samples; kept after that is gone.
     pub device: ObjectId,
     /// Valid from here.
     pub from: Time,
@@ -55,7 +55,8 @@ impl PlantModel {
         let mut query = Query { limit: Query::LIMIT_MAX, ..Query::default() };
         let mut items = Vec::new();
         loop {
-            let page = self.inner.records.list_all_orgs(query.clone()).await.map_err(|error| error.fault())?;
+            let page =
+                self.inner.records.list_all_orgs(query.clone()).await.map_err(|error| error.fault())?;
             items.extend(page.items);
             match page.next {
                 Some(next) => query.after = Some(next),
@@ -69,6 +70,23 @@ impl PlantModel {
         let filter = Filter::Equal("source", IndexValue::Int(i64::from(source.0)));
         let page = self.page::<Source>(org, Query { filters: vec![filter], limit: 1, ..Query::default() });
         Ok(page.await?.items.pop().map(|stored| stored.body))
+    }
+
+    /// The source of something that writes samples and is no device, such as an importer or the HTTP API; made at the
+    /// first call for this object.
+    pub async fn source_for(&self, org: OrgId, actor: &str, object: ObjectId) -> Result<SourceId, Fault> {
+        let writing = self.writing().await?;
+        let filters = vec![Filter::Equal("device", IndexValue::Id(object))];
+        let known = self.all::<Source>(org, Query { filters, ..Query::default() }).await?;
+        if let Some(open) = known.iter().find(|stored| stored.body.to.is_none()) {
+            return Ok(open.body.source);
+        }
+        let number = self.inner.records.allocate(SOURCES, 1).await.map_err(|error| error.fault())?;
+        let from = (self.inner.env.now)();
+        let source = Source { source: SourceId(number), device: object, from, to: None };
+        let documents = vec![put(self.born(), Expected::Absent, &source)?];
+        self.commit(&writing, org, actor, Batch { documents, ..Batch::default() }).await?;
+        Ok(source.source)
     }
 
     /// Adds a device and gives it its source; `source` and `added` of the caller are ignored.
@@ -161,7 +179,8 @@ impl PlantModel {
         }
         let count = self.catalogue().count_of_device(org, id);
         if count > 0 && !with_points {
-            let detail = format!("the device has {count} points: delete them first, or together with the device");
+            let detail =
+                format!("the device has {count} points: delete them first, or together with the device");
             return Err(vec![Fault::new("device.has-points", detail).arg("count", count)]);
         }
         let last = self.delete_most_points(&writing, org, actor, id).await?;
@@ -213,11 +232,14 @@ impl PlantModel {
 
     fn check_device(&self, device: &Device) -> Result<(), Vec<Fault>> {
         let mut faults: Vec<Fault> = check_name(&device.name, "/name").err().into_iter().collect();
-        if let Some(wanted) = device.limits.writes_per_minute.filter(|n| !(1..=WRITES_PER_MINUTE_MAX).contains(n)) {
+        if let Some(wanted) =
+            device.limits.writes_per_minute.filter(|n| !(1..=WRITES_PER_MINUTE_MAX).contains(n))
+        {
             let detail = format!("{wanted} writes a minute: choose 1 to {WRITES_PER_MINUTE_MAX}");
             faults.push(Fault::new(codes::INVALID, detail).at("/limits/writes_per_minute"));
         }
-        let config = self.inner.drivers.check_config(&device.driver, &device.config).err().unwrap_or_default();
+        let config =
+            self.inner.drivers.check_config(&device.driver, &device.config).err().unwrap_or_default();
         faults.extend(config.into_iter().map(|fault| match fault.code.as_ref() {
             "driver.unknown" => fault.at("/driver"),
             _ => {

@@ -15,6 +15,7 @@ mod commit;
 mod devices;
 mod events;
 mod names;
+mod object_index;
 mod paging;
 mod point_check;
 mod point_list;

@@ -21,7 +21,8 @@ fn bad(text: &str, what: &str) -> Option<String> {
 
 /// A name that people read, such as a device's.
 pub(crate) fn check_name(text: &str, path: &str) -> Result<(), Fault> {
-    let detail = if text.is_empty() { Some("the name is empty: enter one".into()) } else { bad(text, "the name") };
+    let detail =
+        if text.is_empty() { Some("the name is empty: enter one".into()) } else { bad(text, "the name") };
     detail.map_or(Ok(()), |detail| Err(Fault::new("name.invalid", detail).at(path)))
 }
 
@@ -82,7 +83,8 @@ mod tests {
 
     #[test]
     fn keys() {
-        for sound in ["discharge_pressure", "排气压力", "PT-101.PV", "a", "ß", &"x".repeat(NAME_CHARS_MAX)] {
+        for sound in ["discharge_pressure", "排气压力", "PT-101.PV", "a", "ß", &"x".repeat(NAME_CHARS_MAX)]
+        {
             assert_eq!(check_key(sound, ""), Ok(()), "{sound}");
         }
         for wrong in ["", " ", "a b", "a/b", "=1+1", "a\n", "a,b", &"x".repeat(NAME_CHARS_MAX + 1)] {
@@ -93,7 +95,9 @@ mod tests {
     #[test]
     fn labels() {
         assert_eq!(check_full_label(&Label::both("1 号空压机", ""), ""), Ok(()));
-        for wrong in [Label::default(), Label::plain(" x"), Label::plain("a\tb"), Label::plain("长".repeat(101))] {
+        for wrong in
+            [Label::default(), Label::plain(" x"), Label::plain("a\tb"), Label::plain("长".repeat(101))]
+        {
             assert!(check_full_label(&wrong, "").is_err(), "{wrong:?}");
         }
     }

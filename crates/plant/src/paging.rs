@@ -10,11 +10,7 @@ impl PlantModel {
         found.ok_or_else(|| missing(T::COLLECTION, id))
     }
 
-    pub(crate) async fn page<T: Document>(
-        &self,
-        org: OrgId,
-        query: Query,
-    ) -> Result<Page<Stored<T>>, Fault> {
+    pub(crate) async fn page<T: Document>(&self, org: OrgId, query: Query) -> Result<Page<Stored<T>>, Fault> {
         self.inner.records.list::<T>(org, query).await.map_err(|error| error.fault())
     }
 
@@ -38,7 +34,8 @@ impl PlantModel {
 
 /// The fault for an id that names nothing here, or something of somebody else.
 pub(crate) fn missing(collection: &'static str, id: ObjectId) -> Fault {
-    let detail = format!("there is no {id} in {collection}: it was removed or never made; load the list again");
+    let detail =
+        format!("there is no {id} in {collection}: it was removed or never made; load the list again");
     Fault::new(codes::NOT_FOUND, detail).arg("collection", collection).arg("id", id.to_string())
 }
 
@@ -49,7 +46,9 @@ pub(crate) fn expected<T>(named: Option<Revision>, found: &Stored<T>) -> Expecte
 
 pub(crate) fn put<T: Document>(id: ObjectId, expected: Expected, body: &T) -> Result<Change, Fault> {
     Change::put(id, expected, body).map_err(|error| {
-        let detail = format!("{id} cannot be written as JSON ({error}): correct it, for instance a number that is not finite");
+        let detail = format!(
+            "{id} cannot be written as JSON ({error}): correct it, for instance a number that is not finite"
+        );
         Fault::new(codes::INVALID, detail)
     })
 }

@@ -127,7 +127,10 @@ fn check_address(
         if native.is_numeric() {
             return Ok(verdict);
         }
-        let detail = format!("`{}` gives a {native:?} value, which cannot be scaled: leave the scaling out", verdict.canonical);
+        let detail = format!(
+            "`{}` gives a {native:?} value, which cannot be scaled: leave the scaling out",
+            verdict.canonical
+        );
         return Err(Fault::new("point.scaling", detail).at(format!("{path}/scaling")));
     }
     if native == point.value_type {
@@ -153,8 +156,13 @@ fn check_write(
 ) -> Result<(), Fault> {
     let place = format!("{path}/write");
     if verdict.is_some_and(|verdict| !verdict.writable) {
-        let detail = format!("`{}` can only be read: leave the write policy out, or change the address", point.address);
-        return Err(Fault::new("point.not-writable", detail).arg("address", point.address.as_str()).at(place));
+        let detail = format!(
+            "`{}` can only be read: leave the write policy out, or change the address",
+            point.address
+        );
+        return Err(Fault::new("point.not-writable", detail)
+            .arg("address", point.address.as_str())
+            .at(place));
     }
     if !point.value_type.is_numeric() {
         let detail = "only numbers and bool values can be written: leave the write policy out";

@@ -2,7 +2,9 @@
 
 use std::collections::{HashMap, HashSet};
 
-use types::{Asset, CataloguedPoint, Device, Document, Fault, ObjectId, OrgId, Point, PointId, Revision, codes};
+use types::{
+    Asset, CataloguedPoint, Device, Document, Fault, ObjectId, OrgId, Point, PointId, Revision, codes,
+};
 
 use crate::commit::{Batch, PointChange, Writing};
 use crate::paging::{missing, one};
@@ -42,8 +44,11 @@ impl PlantModel {
         mut points: Vec<Point>,
     ) -> Result<Vec<CataloguedPoint>, Vec<Fault>> {
         if points.len() > POINTS_PER_CALL_MAX {
-            let detail = format!("{} points, the limit is {POINTS_PER_CALL_MAX}: send them in parts", points.len());
-            return Err(vec![Fault::new(codes::LIMIT, detail).arg("limit", POINTS_PER_CALL_MAX).at("/points")]);
+            let detail =
+                format!("{} points, the limit is {POINTS_PER_CALL_MAX}: send them in parts", points.len());
+            return Err(vec![
+                Fault::new(codes::LIMIT, detail).arg("limit", POINTS_PER_CALL_MAX).at("/points"),
+            ]);
         }
         let writing = self.writing().await.map_err(one)?;
         let mut around = self.surroundings(org, &points).await.map_err(one)?;

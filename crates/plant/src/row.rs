@@ -97,7 +97,8 @@ impl Row {
                 put_text(&mut to, &label.en);
             }
         }
-        Row(to.into())
+        // Exactly as long as needed: shrinking the vector would leave holes between a million rows.
+        Row(to.as_slice().into())
     }
 
     /// Takes stored bytes; they are read through once, so that every later reading succeeds.
@@ -108,7 +109,7 @@ impl Row {
             _ => return Err(RowError::Damaged),
         }
         read(&bytes).ok_or(RowError::Damaged)?;
-        Ok(Row(bytes.into()))
+        Ok(Row(bytes.as_slice().into()))
     }
 
     pub(crate) fn bytes(&self) -> &[u8] {
@@ -131,6 +132,21 @@ impl Row {
     pub(crate) fn asset(&self) -> Option<ObjectId> {
         let after_device = if self.flags() & DEVICE == 0 { 0 } else { ID_BYTES };
         if self.flags() & ASSET == 0 { None } else { self.id_at(OPTIONAL_AT + after_device) }
+    }
+
+    /// Name and both labels, read in place: what a search looks at.
+    pub(crate) fn texts(&self) -> Option<[&str; 3]> {
+        let flags = self.flags();
+        let ids = [DEVICE, ASSET].into_iter().filter(|flag| flags & flag != 0).count();
+        let mut from = Reader(self.0.get(OPTIONAL_AT + ids * ID_BYTES..)?);
+        from.varint()?;
+        from.byte()?;
+        from.varint()?;
+        let name = from.str()?;
+        let _address_and_unit = (from.str()?, from.str()?);
+        let zh = if flags & ZH == 0 { "" } else { from.str()? };
+        let en = if flags & EN == 0 { "" } else { from.str()? };
+        Some([name, zh, en])
     }
 
     fn flags(&self) -> u16 {
@@ -216,9 +232,12 @@ impl<'a> Reader<'a> {
         }
         None
     }
-    fn text(&mut self) -> Option<String> {
+    fn str(&mut self) -> Option<&'a str> {
         let length = usize::try_from(self.varint()?).ok()?;
-        std::str::from_utf8(self.take(length)?).ok().map(str::to_string)
+        std::str::from_utf8(self.take(length)?).ok()
+    }
+    fn text(&mut self) -> Option<String> {
+        self.str().map(str::to_string)
     }
     fn float(&mut self) -> Option<f64> {
         self.take(8)?.try_into().ok().map(f64::from_le_bytes)
@@ -323,6 +342,8 @@ mod tests {
             let row = Row::from_stored(Row::encode(object, revision, &point).bytes().to_vec()).unwrap();
             assert_eq!(row.object(), Some(object));
             assert_eq!((row.device(), row.asset()), (point.device, point.asset));
+            let Label { zh, en } = &point.label;
+            assert_eq!(row.texts(), Some([point.name.as_str(), zh, en]));
             assert_eq!(row.decode(), Some((revision, point)));
         }
     }

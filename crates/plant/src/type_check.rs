@@ -126,7 +126,9 @@ pub(crate) fn check_states(
     for (value, label) in states {
         if !allowed.contains(value) {
             let detail = format!("a {value_type:?} value is never {value}: remove this state");
-            return Err(Fault::new(codes::INVALID, detail).arg("value", *value).at(format!("{path}/{value}")));
+            return Err(Fault::new(codes::INVALID, detail)
+                .arg("value", *value)
+                .at(format!("{path}/{value}")));
         }
         if label.is_empty() {
             let detail = format!("the state {value} has no name: enter one");

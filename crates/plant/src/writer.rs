@@ -2,10 +2,10 @@
 
 use types::{Expected, Fault, Filter, IndexValue, ObjectId, OrgId, Query, SourceId};
 
+use crate::PlantModel;
 use crate::commit::Batch;
 use crate::devices::{SOURCES, Source};
 use crate::paging::put;
-use crate::PlantModel;
 
 impl PlantModel {
     /// Under which source the organisation's written rows are stored; made at first use. The organisation itself stands

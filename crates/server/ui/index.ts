@@ -4,6 +4,8 @@ import accessEn from "./access/en.json";
 import accessZh from "./access/zh.json";
 import devicesEn from "./devices/en.json";
 import devicesZh from "./devices/zh.json";
+import modbusEn from "./devices/modbus.en.json";
+import modbusZh from "./devices/modbus.zh.json";
 import overviewEn from "./overview/en.json";
 import overviewZh from "./overview/zh.json";
 import pointsEn from "./points/en.json";
@@ -34,8 +36,8 @@ const leaf: Leaf = {
     { to: "/users", label: "users.title", order: 90, permission: "administer" },
   ],
   messages: {
-    zh: { ...accessZh, ...overviewZh, ...devicesZh, ...pointsZh, ...trendZh, ...usersZh },
-    en: { ...accessEn, ...overviewEn, ...devicesEn, ...pointsEn, ...trendEn, ...usersEn },
+    zh: { ...accessZh, ...overviewZh, ...devicesZh, ...modbusZh, ...pointsZh, ...trendZh, ...usersZh },
+    en: { ...accessEn, ...overviewEn, ...devicesEn, ...modbusEn, ...pointsEn, ...trendEn, ...usersEn },
   },
 };
 

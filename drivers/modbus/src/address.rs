@@ -48,7 +48,9 @@ pub enum AddressError {
     Beyond(String, String),
     #[error("`{0}` could be counted from 0 or from 1: write hr:{0} (from 0) or 4x{0} (from 1)")]
     NoTable(String),
-    #[error("register numbers start with 0, 1, 3 or 4, not with {0}: 0 coils, 1 discrete inputs, 3 input registers, 4 holding registers")]
+    #[error(
+        "register numbers start with 0, 1, 3 or 4, not with {0}: 0 coils, 1 discrete inputs, 3 input registers, 4 holding registers"
+    )]
     Digit(char),
     #[error("bit `{0}` is not one of 0 to 15: bits count from the lowest, 0")]
     Bit(String),
@@ -56,7 +58,9 @@ pub enum AddressError {
     BitType(String),
     #[error("{0} hold single bits: leave out `{1}`, or take a register table (3xxxx, 4xxxx)")]
     CoilType(&'static str, String),
-    #[error("`{0}` is no type: write one of bool, int16, uint16, int32, uint32, int64, uint64, float32, float64, bcd16, bcd32, string")]
+    #[error(
+        "`{0}` is no type: write one of bool, int16, uint16, int32, uint32, int64, uint64, float32, float64, bcd16, bcd32, string"
+    )]
     Type(String),
     #[error("bool in a register needs the bit: write {0}.0 for its lowest bit")]
     WhichBit(String),
@@ -66,7 +70,9 @@ pub enum AddressError {
     TextLength,
     #[error("a text of {0} characters is not possible: write 1 to {max}", max = TEXT_CHARACTERS_MAX)]
     TextRange(String),
-    #[error("`{0}` is left over: write the register, its type and its byte order, such as `40001 float32 cdab`")]
+    #[error(
+        "`{0}` is left over: write the register, its type and its byte order, such as `40001 float32 cdab`"
+    )]
     LeftOver(String),
 }
 
@@ -171,7 +177,10 @@ fn parse_place(place: &str) -> Result<(Table, u16), AddressError> {
             _ => None,
         };
         let start = u16::try_from(address.ok_or_else(wrong)?);
-        return Ok((table, start.map_err(|_| AddressError::Beyond(shorten(place), format!("{name}:65535")))?));
+        return Ok((
+            table,
+            start.map_err(|_| AddressError::Beyond(shorten(place), format!("{name}:65535")))?,
+        ));
     }
     if let Some((digit, number)) = place.split_once('x') {
         let mut digits = digit.chars();
@@ -230,7 +239,8 @@ fn parse_type<'a>(
         (None, Some("string")) => {
             let length = words.next().ok_or(AddressError::TextLength)?;
             let characters = length.parse().ok().filter(|n| (1..=TEXT_CHARACTERS_MAX).contains(n));
-            let encoding = Encoding::Text(characters.ok_or_else(|| AddressError::TextRange(shorten(length)))?);
+            let encoding =
+                Encoding::Text(characters.ok_or_else(|| AddressError::TextRange(shorten(length)))?);
             return Ok((encoding, parse_order(1, words.next())?));
         }
         _ => {}

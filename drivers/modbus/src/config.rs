@@ -149,7 +149,10 @@ impl Config {
         match self.transport {
             Transport::Serial => {
                 if self.serial.as_ref().is_none_or(|s| s.path.is_empty()) {
-                    wrong("/serial", "transport `serial` needs `serial` with a `path` such as /dev/ttyUSB0".into());
+                    wrong(
+                        "/serial",
+                        "transport `serial` needs `serial` with a `path` such as /dev/ttyUSB0".into(),
+                    );
                 }
                 if self.host.is_some() || self.port.is_some() {
                     let key = if self.host.is_some() { "/host" } else { "/port" };
@@ -221,12 +224,21 @@ mod tests {
     #[test]
     fn mistakes_are_named_by_place() {
         assert_eq!(paths(json!({"transport": "tcp"})), ["/host"]);
-        assert_eq!(paths(json!({"transport": "tcp", "host": "a", "timeout_ms": 5, "gap_max": 500})), ["/timeout_ms", "/gap_max"]);
+        assert_eq!(
+            paths(json!({"transport": "tcp", "host": "a", "timeout_ms": 5, "gap_max": 500})),
+            ["/timeout_ms", "/gap_max"]
+        );
         assert_eq!(paths(json!({"transport": "serial", "host": "a"})), ["/serial", "/host"]);
-        assert_eq!(paths(json!({"transport": "serial", "serial": {"path": "x", "bauds": 1}})), ["/serial/bauds"]);
+        assert_eq!(
+            paths(json!({"transport": "serial", "serial": {"path": "x", "bauds": 1}})),
+            ["/serial/bauds"]
+        );
         assert_eq!(paths(json!({"transport": "tcp", "host": "a", "unit_id": 256})), ["/unit_id"]);
         assert_eq!(paths(json!({"transport": "udp", "host": "a"})), ["/transport"]);
-        assert_eq!(paths(json!({"transport": "rtu_over_tcp", "host": "a", "max_in_flight": 4})), ["/max_in_flight"]);
+        assert_eq!(
+            paths(json!({"transport": "rtu_over_tcp", "host": "a", "max_in_flight": 4})),
+            ["/max_in_flight"]
+        );
         let fault = &Config::parse(&json!({"transport": "tcp", "host": "a", "unitid": 1})).unwrap_err()[0];
         assert_eq!(fault.path.as_deref(), Some("/unitid"));
         assert!(fault.detail.contains("`unit_id`"), "{}", fault.detail);

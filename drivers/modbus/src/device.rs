@@ -35,8 +35,14 @@ pub(crate) async fn run(task: DeviceTask) -> Outage {
         phase_seed: task.phase_seed,
         counters: task.counters.clone(),
     };
-    let device =
-        Device { config, addresses, net: task.net, clock: task.clock, counters: task.counters, session: None };
+    let device = Device {
+        config,
+        addresses,
+        net: task.net,
+        clock: task.clock,
+        counters: task.counters,
+        session: None,
+    };
     serve(device, wiring).await
 }
 
@@ -64,7 +70,10 @@ impl Polled for Device {
         usize::from(self.config.max_in_flight)
     }
 
-    fn read<'a>(&'a mut self, blocks: &'a [Block]) -> BoxFuture<'a, Result<Vec<BlockReply<Vec<u8>>>, Outage>> {
+    fn read<'a>(
+        &'a mut self,
+        blocks: &'a [Block],
+    ) -> BoxFuture<'a, Result<Vec<BlockReply<Vec<u8>>>, Outage>> {
         Box::pin(async {
             let requests: Vec<Request> = blocks.iter().map(plan::request).collect();
             let session = self.session.as_mut().ok_or(Trouble::Closed);
@@ -103,7 +112,8 @@ impl Polled for Device {
                 let detail = "the address of this point is wrong; correct it and try again";
                 return Err(WriteFailure::Refused(Fault::new("modbus.address", detail)));
             };
-            let request = write_request(&address, &raw, self.config.write_with).map_err(WriteFailure::Refused)?;
+            let request =
+                write_request(&address, &raw, self.config.write_with).map_err(WriteFailure::Refused)?;
             match self.ask(&request).await? {
                 Reply::Refused(exception) => {
                     let what = format!("the write to {address}");
@@ -164,16 +174,19 @@ fn decode_read(address: &Address, data: &[u8]) -> Option<Value> {
 fn write_request(address: &Address, raw: &Value, with: WriteWith) -> Result<Request, Fault> {
     let start = address.start;
     if !address.table.is_writable() {
-        let detail = format!("{address} can only be read; choose a coil (0xxxx) or a holding register (4xxxx)");
+        let detail =
+            format!("{address} can only be read; choose a coil (0xxxx) or a holding register (4xxxx)");
         return Err(Fault::new("modbus.read-only", detail).arg("address", address.to_string()));
     }
     let values = value::encode(raw, address.encoding, address.order).map_err(|error| {
-        Fault::new("write.does-not-fit", format!("{error}; choose another value")).arg("reason", error.to_string())
+        Fault::new("write.does-not-fit", format!("{error}; choose another value"))
+            .arg("reason", error.to_string())
     })?;
     let first = values.first().copied().unwrap_or(0);
     let most = if with == WriteWith::ReadWrite { READ_WRITE_REGISTERS_MAX } else { WRITE_REGISTERS_MAX };
     if values.len() > usize::from(most) {
-        let detail = format!("{address} is longer than the {most} registers of one write; take a shorter text");
+        let detail =
+            format!("{address} is longer than the {most} registers of one write; take a shorter text");
         return Err(Fault::new("write.does-not-fit", detail.clone()).arg("reason", detail));
     }
     Ok(match (address.encoding, with) {

@@ -143,7 +143,9 @@ pub(crate) fn refusal(exception: Exception, what: &str, config: &Config) -> Faul
 pub(crate) fn no_modbus(reason: &str, config: &Config) -> Fault {
     let place = config.place();
     let other = match config.transport {
-        Transport::Tcp => "check the port (Modbus TCP is 502), and try transport rtu_over_tcp if a serial server is there",
+        Transport::Tcp => {
+            "check the port (Modbus TCP is 502), and try transport rtu_over_tcp if a serial server is there"
+        }
         Transport::RtuOverTcp => "check the port, and try transport tcp if the gateway translates",
         Transport::Serial => "check baud rate, parity, wiring (A and B swapped?) and termination",
     };
@@ -154,6 +156,7 @@ pub(crate) fn no_modbus(reason: &str, config: &Config) -> Fault {
 
 /// The first of several faults of a config that was checked before.
 pub(crate) fn first(faults: Vec<Fault>) -> Fault {
-    let unknown = || Fault::new(types::codes::INVALID, "the configuration is wrong; open the device and correct it");
+    let unknown =
+        || Fault::new(types::codes::INVALID, "the configuration is wrong; open the device and correct it");
     faults.into_iter().next().unwrap_or_else(unknown)
 }

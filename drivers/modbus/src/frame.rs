@@ -83,12 +83,7 @@ fn decode_mbap(bytes: &[u8]) -> Result<Option<Frame<'_>>, FrameError> {
     }
     let end = MBAP_BYTES - 1 + usize::from(length);
     let Some(frame) = bytes.get(..end) else { return Ok(None) };
-    Ok(Some(Frame {
-        transaction,
-        unit: frame[MBAP_BYTES - 1],
-        pdu: &frame[MBAP_BYTES..],
-        bytes: end,
-    }))
+    Ok(Some(Frame { transaction, unit: frame[MBAP_BYTES - 1], pdu: &frame[MBAP_BYTES..], bytes: end }))
 }
 
 fn decode_rtu(bytes: &[u8], side: Side) -> Result<Option<Frame<'_>>, FrameError> {

@@ -64,7 +64,8 @@ impl Reader {
                         self.cells.push(None);
                         return Ok(());
                     }
-                    Reply::Refused(Exception::ILLEGAL_ADDRESS | Exception::ILLEGAL_VALUE) | Reply::Written => {}
+                    Reply::Refused(Exception::ILLEGAL_ADDRESS | Exception::ILLEGAL_VALUE)
+                    | Reply::Written => {}
                     Reply::Refused(exception) => {
                         let what = format!("reading {}", Address::cell_name(self.table, start));
                         return Err(fault::refusal(exception, &what, &self.config));
@@ -197,14 +198,23 @@ mod tests {
 
     #[test]
     fn what_a_machine_says_comes_first() {
-        let float = |v: f32| { let b = v.to_bits(); [(b >> 16) as u16, b as u16] };
+        let float = |v: f32| {
+            let b = v.to_bits();
+            [(b >> 16) as u16, b as u16]
+        };
         let [high, low] = float(20.5);
         assert_eq!(best(&[high, low]), ("40001 float32 abcd".into(), "20.5".into()));
         assert_eq!(best(&[low, high]), ("40001 float32 cdab".into(), "20.5".into()));
         let [high, low] = float(49.98);
         assert_eq!(best(&[low.swap_bytes(), high.swap_bytes()]).0, "40001 float32 dcba");
         assert_eq!(best(&[215, 1013]).1, "\"215\"");
-        assert_eq!(best(b"PM5350".chunks(2).map(|c| u16::from_be_bytes([c[0], c[1]])).collect::<Vec<_>>().as_slice()).1, "\"PM5350\"");
+        assert_eq!(
+            best(
+                b"PM5350".chunks(2).map(|c| u16::from_be_bytes([c[0], c[1]])).collect::<Vec<_>>().as_slice()
+            )
+            .1,
+            "\"PM5350\""
+        );
     }
 
     #[test]
@@ -225,8 +235,14 @@ mod tests {
             let address = Address::parse(&candidate.address).unwrap();
             assert_eq!(address.to_string(), candidate.address);
             let from = usize::from(address.start);
-            let bytes: Vec<u8> = words[from..from + usize::from(address.encoding.cells())].iter().flat_map(|w| w.to_be_bytes()).collect();
-            assert_eq!(value::decode(&bytes, address.encoding, address.order).unwrap().to_json(), candidate.value);
+            let bytes: Vec<u8> = words[from..from + usize::from(address.encoding.cells())]
+                .iter()
+                .flat_map(|w| w.to_be_bytes())
+                .collect();
+            assert_eq!(
+                value::decode(&bytes, address.encoding, address.order).unwrap().to_json(),
+                candidate.value
+            );
         }
     }
 }

@@ -3,6 +3,7 @@
 pub mod address;
 pub mod config;
 mod device;
+pub mod devices;
 mod fault;
 pub mod frame;
 mod inspect;

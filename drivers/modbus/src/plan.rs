@@ -48,7 +48,8 @@ pub(crate) fn request(block: &Block) -> Request {
 
 /// The value at an address in the data of a block.
 pub(crate) fn value_in(address: &Address, block: &Block, data: &[u8]) -> Result<Value, Quality> {
-    let offset = u32::from(address.start).checked_sub(block.start).ok_or(Quality::BAD_CONFIGURATION)? as usize;
+    let offset =
+        u32::from(address.start).checked_sub(block.start).ok_or(Quality::BAD_CONFIGURATION)? as usize;
     if address.table.is_bits() {
         return unpack_bits(data).nth(offset).map(Value::Bool).ok_or(Quality::BAD_CONFIGURATION);
     }

@@ -25,6 +25,8 @@ fn usual_units() -> impl Iterator<Item = u8> {
 enum Answer {
     /// A device is there; its round trip.
     Alive(Duration),
+    /// A device is there, but failing; some gateways say this for a unit that they do not have.
+    Failing(Duration),
     /// A gateway is there, but not this unit.
     Absent(Exception),
     /// The way is open, and nothing came.
@@ -48,12 +50,13 @@ pub(crate) async fn probe(probe: Probe) -> Result<ProbeReport, Fault> {
             }
         }
     }
-    if let Some(other) = other_framing(&config)
+    if let (Answer::Silent | Answer::Foreign(_), Some(other)) = (&first, other_framing(&config))
         && let Ok(Answer::Alive(took)) = ask(&probe, &other, config.timeout()).await
     {
         return Ok(report(took, Some(&other)));
     }
     Err(match first {
+        Answer::Failing(took) => return Ok(report(took, None)),
         Answer::Absent(exception) => fault::refusal(exception, "the probe", &config),
         Answer::Foreign(reason) => fault::no_modbus(&reason, &config),
         _ if config.transport == Transport::Serial => fault::no_modbus("no usual unit id answers", &config),
@@ -68,11 +71,13 @@ async fn ask(probe: &Probe, config: &Config, timeout: Duration) -> Result<Answer
     let mut session = opened.map_err(|trouble| trouble.fault(config))?;
     session.set_timeout(timeout);
     let start = probe.clock.monotonic();
+    let elapsed = || probe.clock.monotonic().saturating_sub(start);
     Ok(match session.ask_one(&QUESTION).await {
         Ok((_, Reply::Refused(exception @ (Exception::GATEWAY_PATH | Exception::GATEWAY_TARGET)))) => {
             Answer::Absent(exception)
         }
-        Ok(_) => Answer::Alive(probe.clock.monotonic().saturating_sub(start)),
+        Ok((_, Reply::Refused(Exception::DEVICE_FAILURE))) => Answer::Failing(elapsed()),
+        Ok(_) => Answer::Alive(elapsed()),
         Err(Trouble::Timeout) => Answer::Silent,
         Err(Trouble::Closed | Trouble::Broken(_)) => Answer::Foreign("it closes the connection".into()),
         Err(Trouble::Frame(error)) => Answer::Foreign(error.to_string()),

@@ -18,6 +18,9 @@ use crate::{
 /// How often a request is sent again on a serial line, where a disturbed frame is nothing unusual. Reads only: a
 /// write whose reply was lost may have been done.
 const SERIAL_RETRIES: u32 = 1;
+/// A connection gets at least this long: a first packet that was lost is sent again after one second (RFC 6298), and a
+/// plant that starts all at once loses some.
+const CONNECT_TIMEOUT_MIN: Duration = Duration::from_secs(3);
 /// The most stray bytes that are thrown away before one request; a line that never falls silent is no Modbus line.
 const STRAY_BYTES_MAX: usize = 4_096;
 /// A silent interval on a fast line (MODBUS over Serial Line V1.02, 2.5.1.1: above 19200 baud fixed at 1.75 ms).
@@ -57,8 +60,9 @@ impl Session {
             }
             (_, transport) => {
                 let host = config.host.as_deref().unwrap_or_default();
-                let connect = net.connect_tcp(host, config.port(), config.timeout());
-                let stream = match clock.timeout(config.timeout(), connect).await {
+                let timeout = config.timeout().max(CONNECT_TIMEOUT_MIN);
+                let connect = net.connect_tcp(host, config.port(), timeout);
+                let stream = match clock.timeout(timeout, connect).await {
                     Ok(connected) => connected.map_err(Trouble::Connect)?,
                     Err(_) => return Err(Trouble::Connect(io::ErrorKind::TimedOut.into())),
                 };
@@ -107,7 +111,11 @@ impl Session {
         Ok(replies)
     }
 
-    async fn ask_mbap(&mut self, requests: &[Request], replies: &mut Vec<(Time, Reply)>) -> Result<(), Trouble> {
+    async fn ask_mbap(
+        &mut self,
+        requests: &[Request],
+        replies: &mut Vec<(Time, Reply)>,
+    ) -> Result<(), Trouble> {
         let Line::Own(stream) = &mut self.line else { return Err(Trouble::Closed) };
         let first = self.transaction;
         self.transaction = self.transaction.wrapping_add(requests.len() as u16);
@@ -125,12 +133,17 @@ impl Session {
             return Err(Trouble::Frame(FrameError::Unasked));
         }
         let mut waiting: Vec<Option<(Time, Reply)>> = vec![None; requests.len()];
-        let send = async { stream.write_all(&bytes).await?; stream.flush().await };
+        let send = async {
+            stream.write_all(&bytes).await?;
+            stream.flush().await
+        };
         self.clock.timeout(self.timeout, send).await.map_err(|_| Trouble::Timeout)??;
         for _ in requests {
             let receive = receive(stream.as_mut(), &mut self.inbox, self.framing);
             let end = self.clock.timeout(self.timeout, receive).await.map_err(|_| Trouble::Timeout)??;
-            let Some(frame) = self.framing.decode(&self.inbox, Side::Reply)? else { return Err(Trouble::Closed) };
+            let Some(frame) = self.framing.decode(&self.inbox, Side::Reply)? else {
+                return Err(Trouble::Closed);
+            };
             // Replies may come in any order, but each must answer one request that still waits.
             let index = usize::from(frame.transaction.wrapping_sub(first));
             let (Some(slot), Some(request)) = (waiting.get_mut(index), requests.get(index)) else {
@@ -149,7 +162,11 @@ impl Session {
         Ok(())
     }
 
-    async fn ask_rtu(&mut self, requests: &[Request], replies: &mut Vec<(Time, Reply)>) -> Result<(), Trouble> {
+    async fn ask_rtu(
+        &mut self,
+        requests: &[Request],
+        replies: &mut Vec<(Time, Reply)>,
+    ) -> Result<(), Trouble> {
         for request in requests {
             let repeatable = matches!((&self.line, request), (Line::Lent(_), Request::Read { .. }));
             let mut tries = 1 + if repeatable { SERIAL_RETRIES } else { 0 };

@@ -40,7 +40,9 @@ pub trait Registers: Send + Sync {
 
 /// Cells in memory, by unit. A cell that was never set does not exist: reading it is exception 2.
 #[derive(Default)]
-pub struct Image(Mutex<BTreeMap<u8, BTreeMap<(Table, u16), u16>>>);
+pub struct Image(Mutex<BTreeMap<u8, Cells>>);
+
+type Cells = BTreeMap<(Table, u16), u16>;
 
 impl Image {
     /// Without any unit.
@@ -206,7 +208,8 @@ fn answer_one(
     let forced = behaviour.faults.exception.load(Ordering::Relaxed);
     framing.encode(transaction, unit, outbox, |to| match Request::decode(frame.pdu) {
         Ok(request) => {
-            let outcome = if forced == 0 { obey(units, frame.unit, &request) } else { Err(Exception(forced)) };
+            let outcome =
+                if forced == 0 { obey(units, frame.unit, &request) } else { Err(Exception(forced)) };
             outcome.unwrap_or_else(Reply::Refused).encode(&request, to);
         }
         Err(error) => {
@@ -232,7 +235,9 @@ fn obey(units: &dyn Registers, unit: u8, request: &Request) -> Result<Reply, Exc
     match request {
         Request::Read { table, start, count } => return read(*table, *start, *count),
         Request::WriteCoil { address, value } => units.write(unit, Coils, *address, &[u16::from(*value)])?,
-        Request::WriteRegister { address, value } => units.write(unit, HoldingRegisters, *address, &[*value])?,
+        Request::WriteRegister { address, value } => {
+            units.write(unit, HoldingRegisters, *address, &[*value])?
+        }
         Request::WriteCoils { start, values } => {
             let cells: Vec<u16> = values.iter().map(|on| u16::from(*on)).collect();
             units.write(unit, Coils, *start, &cells)?;

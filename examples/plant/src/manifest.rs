@@ -144,7 +144,7 @@ fn high_word_first() -> String {
 /// Something that speaks Modbus.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Speaker {
+pub(crate) struct DeviceEntry {
     pub(crate) key: String,
     pub(crate) name: String,
     /// Devices of one endpoint share a TCP port, as behind a gateway.
@@ -160,7 +160,7 @@ struct File {
     places: Vec<Place>,
     types: Vec<Type>,
     maps: Vec<Map>,
-    devices: Vec<Speaker>,
+    devices: Vec<DeviceEntry>,
 }
 
 /// All files together.
@@ -169,7 +169,7 @@ pub(crate) struct Manifest {
     pub(crate) places: Vec<Place>,
     pub(crate) types: Vec<Type>,
     maps: Vec<Map>,
-    pub(crate) devices: Vec<Speaker>,
+    pub(crate) devices: Vec<DeviceEntry>,
 }
 
 /// One register of one device, bound to one quantity of the simulation.
@@ -218,17 +218,17 @@ impl Manifest {
         keys
     }
 
-    fn map(&self, device: &Speaker) -> Result<&Map, ManifestError> {
+    fn map(&self, device: &DeviceEntry) -> Result<&Map, ManifestError> {
         find(&self.maps, |map| &map.key, "map", &device.map, &device.key)
     }
 
     /// What the device holds where.
-    pub(crate) fn rows(&self, device: &Speaker) -> Result<Vec<Row>, ManifestError> {
+    pub(crate) fn rows(&self, device: &DeviceEntry) -> Result<Vec<Row>, ManifestError> {
         let map = self.map(device)?;
         map.rows.iter().map(|row| self.row(device, map, row)).collect()
     }
 
-    fn row(&self, device: &Speaker, map: &Map, row: &MapRow) -> Result<Row, ManifestError> {
+    fn row(&self, device: &DeviceEntry, map: &Map, row: &MapRow) -> Result<Row, ManifestError> {
         let asset = row.asset.as_ref().unwrap_or(&device.asset);
         let place = find(&self.places, |place| &place.key, "place", asset, &device.key)?;
         let type_key = place.asset_type.clone().unwrap_or_default();
@@ -251,7 +251,7 @@ impl Manifest {
     }
 
     /// Addresses that the device refuses though it knows some before and after.
-    pub(crate) fn holes(&self, device: &Speaker) -> Result<Vec<Hole>, ManifestError> {
+    pub(crate) fn holes(&self, device: &DeviceEntry) -> Result<Vec<Hole>, ManifestError> {
         let map = self.map(device)?;
         let parse = |text: &String| {
             let (place, last) = text.split_once('-')?;

@@ -4,12 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use example_plant::{Model, Options, Plant, ServeError, model, start};
+use example_plant::{Malfunction, Model, Options, Plant, ServeError, model, start};
 use sdk::BoundPoint;
 use sdk::contract::driver::{Recorder, device_task, host_clock};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use types::{NodeKind, PointId, Quality, Time, Unit, ValueType};
+use types::{NodeKind, PointId, Quality, Time, Unit, Value, ValueType};
+
+/// Times to look before giving up, 10 ms apart: generous, for machines that are busy with other tests.
+const ATTEMPTS: usize = 500;
 
 fn options() -> Options {
     Options { seed: 4, first_port: 0, control_port: 0, clock: host_clock() }
@@ -75,7 +78,7 @@ async fn devices_answer_commands_act_and_a_cut_network_comes_back() {
 
     assert_eq!(say("fault network-cut water 60").await, "ok network-cut water for 60 s");
     let mut refused = false;
-    for _ in 0..50 {
+    for _ in 0..ATTEMPTS {
         refused = exchange(at("water"), 1, &[2, 0, 0, 0, 1]).await.is_err();
         if refused {
             break;
@@ -83,16 +86,16 @@ async fn devices_answer_commands_act_and_a_cut_network_comes_back() {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     assert!(refused, "nobody listens while the network is cut");
-    assert!(say("list").await.ends_with("network-cut water 60 s left"));
+    assert!(say("list").await.contains(", network-cut water "));
     assert!(exchange(at("lathes"), 1, &[3, 0, 0, 0, 1]).await.is_ok(), "the others go on");
     assert_eq!(say("clear").await, "ok everything is back to normal");
     let mut back = Err(std::io::ErrorKind::NotConnected.into());
-    for _ in 0..50 {
+    for _ in 0..ATTEMPTS {
         back = exchange(at("water"), 1, &[2, 0, 0, 0, 1]).await;
         if back.is_ok() {
             break;
         }
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        tokio::time::sleep(Duration::from_millis(10)).await;
     }
     assert_eq!(back.unwrap(), [2, 1, 1], "pump 1 runs");
     running.abort();
@@ -146,12 +149,12 @@ async fn the_served_plant_moves_and_a_time_lapse_moves_it_faster() {
     assert_eq!(say(SocketAddr::new(ports.host, ports.control), "speed 600").await, "ok speed 600");
     let mut after = before;
     // 600 plant seconds a second: at some 200 kW, 3 kWh come together in a tenth of a second.
-    for _ in 0..100 {
+    for _ in 0..ATTEMPTS {
         after = energy().await;
         if after > before + 3_000 {
             break;
         }
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        tokio::time::sleep(Duration::from_millis(10)).await;
     }
     assert!(after > before + 3_000, "{before} to {after} Wh");
     running.abort();
@@ -224,6 +227,25 @@ async fn the_model_is_one_that_the_driver_and_the_platform_take() {
     );
 }
 
+#[tokio::test]
+async fn the_readmes_name_every_device_where_it_is() {
+    let model = any_model().await;
+    let mut ports: Vec<&serde_json::Value> = Vec::new();
+    for text in [include_str!("../README.md"), include_str!("../README.zh.md")] {
+        for device in &model.devices {
+            let config = &device.device.config;
+            let known = ports.iter().position(|port| **port == config["port"]);
+            let offset = known.unwrap_or_else(|| {
+                ports.push(&config["port"]);
+                ports.len() - 1
+            });
+            let row = format!("| `{}` | {} | {} |", device.key, 15_020 + offset, config["unit_id"]);
+            assert!(text.contains(&row), "{row}");
+        }
+        assert!(text.contains(&format!("{}", model.points.len())), "{} points", model.points.len());
+    }
+}
+
 /// The properties of an asset type, by the assets that have them.
 fn quantities(model: &Model) -> Vec<(String, types::PropertyType)> {
     let types: BTreeMap<&str, _> = model.types.iter().map(|t| (t.key.as_str(), &t.properties)).collect();
@@ -234,47 +256,53 @@ fn quantities(model: &Model) -> Vec<(String, types::PropertyType)> {
     model.places.iter().flat_map(of).collect()
 }
 
-#[tokio::test]
-async fn a_day_stays_in_range_and_counters_never_fall() {
-    let model = any_model().await;
-    let quantities = quantities(&model);
-    let mapped: BTreeSet<(String, String)> = model
-        .points
-        .iter()
-        .map(|p| (p.asset.clone(), p.point.name.rsplit('.').next().unwrap().to_string()))
-        .collect();
-    let mut plant = Plant::new(1);
-    let start: Time = "2026-11-20T16:00:00Z".parse().unwrap();
-    let mut counts: BTreeMap<(String, String), u64> = BTreeMap::new();
-    for second in 1..=86_400 {
-        plant.step(Duration::from_secs(1), start.plus(Duration::from_secs(second)));
+/// Runs for so many seconds and looks every 20 s: types, ranges, states, counters.
+fn stays_plausible(plant: &mut Plant, quantities: &[(String, types::PropertyType)], seconds: u32) {
+    let start: Time = "2026-11-20T16:00:00Z".parse().expect("a time");
+    let mut counts: BTreeMap<(&str, &str), u64> = BTreeMap::new();
+    for second in 1..=seconds {
+        plant.step(Duration::from_secs(1), start.plus(second * Duration::from_secs(1)));
         if second % 20 != 0 {
             continue;
         }
-        for (asset, property) in &quantities {
-            let value =
-                plant.read(asset, &property.key).unwrap_or_else(|| panic!("{asset}.{}", property.key));
+        for (asset, property) in quantities {
+            let value = plant.read(asset, &property.key);
+            let value = value.unwrap_or_else(|| panic!("{asset}.{}", property.key));
             assert_eq!(value.value_type(), property.value_type, "{asset}.{}", property.key);
             if let (Some([low, high]), Some(now)) = (property.range, value.as_f64()) {
                 assert!((low..=high).contains(&now), "{asset}.{} is {now} at {second} s", property.key);
             }
+            let Value::U64(now) = value else { continue };
             if !property.states.is_empty() {
-                assert!(property.states.contains_key(&(value.as_f64().unwrap() as i64)));
-            } else if let (types::Value::U64(now), None) = (&value, property.range)
-                && property.key != "alarm_word"
-            {
-                let before = counts.insert((asset.clone(), property.key.clone()), *now);
-                assert!(before.is_none_or(|before| before <= *now), "{asset}.{} fell", property.key);
+                assert!(property.states.contains_key(&(now as i64)), "{asset}.{} is {now}", property.key);
+            } else if property.range.is_none() && property.key != "alarm_word" {
+                let before = counts.insert((asset, &property.key), now);
+                assert!(before.is_none_or(|before| before <= now), "{asset}.{} fell", property.key);
             }
         }
     }
     assert!(counts.len() > 30, "{} counters", counts.len());
-    for (asset, property) in &quantities {
-        assert!(
-            mapped.contains(&(asset.clone(), property.key.clone())),
-            "no register for {asset}.{}",
-            property.key
-        );
+}
+
+#[tokio::test]
+async fn a_day_stays_in_range_and_counters_never_fall() {
+    let quantities = quantities(&any_model().await);
+    stays_plausible(&mut Plant::new(1), &quantities, 24 * 3_600);
+    let mut ill = Plant::new(2);
+    for malfunction in Malfunction::ALL {
+        ill.set(malfunction, true);
+    }
+    stays_plausible(&mut ill, &quantities, 6 * 3_600);
+}
+
+#[tokio::test]
+async fn every_property_has_a_register() {
+    let model = any_model().await;
+    let property = |name: &str| name.rsplit('.').next().unwrap_or_default().to_string();
+    let mapped: BTreeSet<_> =
+        model.points.iter().map(|p| (p.asset.clone(), property(&p.point.name))).collect();
+    for (asset, property) in quantities(&model) {
+        assert!(mapped.contains(&(asset.clone(), property.key.clone())), "{asset}.{}", property.key);
     }
 }
 

@@ -1,5 +1,6 @@
-/* A Modbus TCP device made of libmodbus: 40 holding registers 1000, 1001, ..., input registers alike, 24 coils and
- * discrete inputs where every third is on. Addresses beyond answer exception 2. Prints {"port": n} when it listens. */
+/* A Modbus device made of libmodbus: 40 holding registers 1000, 1001, ..., input registers alike, 24 coils and
+ * discrete inputs where every third is on. Addresses beyond answer exception 2. The argument is a port (0 for a free
+ * one) or the path of a serial port, where it is unit 17 at 19200 8N1. Prints {"port": n} when it listens. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <modbus.h>
@@ -8,11 +9,30 @@
 #include <sys/select.h>
 #include <unistd.h>
 
-enum { REGISTERS = 40, BITS = 24, CLIENTS_MAX = 16 };
+enum { REGISTERS = 40, BITS = 24, CLIENTS_MAX = 16, UNIT = 17 };
+
+static int serve_serial(modbus_t *bus, modbus_mapping_t *map) {
+    modbus_set_slave(bus, UNIT);
+    if (modbus_connect(bus) != 0) {
+        fprintf(stderr, "libmodbus: cannot open the serial port: %s\n", modbus_strerror(errno));
+        return 1;
+    }
+    printf("{\"port\": 0}\n");
+    fflush(stdout);
+    for (;;) {
+        uint8_t query[MODBUS_RTU_MAX_ADU_LENGTH];
+        int received = modbus_receive(bus, query);
+        if (received > 0)
+            modbus_reply(bus, query, received, map);
+        else if (received < 0 && errno == EIO)
+            return 0;
+    }
+}
 
 int main(int argc, char **argv) {
-    int port = argc > 1 ? atoi(argv[1]) : 0;
-    modbus_t *bus = modbus_new_tcp("127.0.0.1", port);
+    const char *line = argc > 1 ? argv[1] : "0";
+    int port = atoi(line);
+    modbus_t *bus = line[0] == '/' ? modbus_new_rtu(line, 19200, 'N', 8, 1) : modbus_new_tcp("127.0.0.1", port);
     modbus_mapping_t *map = modbus_mapping_new(BITS, BITS, REGISTERS, REGISTERS);
     if (bus == NULL || map == NULL) {
         fprintf(stderr, "libmodbus: %s\n", modbus_strerror(errno));
@@ -22,6 +42,9 @@ int main(int argc, char **argv) {
         map->tab_registers[i] = map->tab_input_registers[i] = (uint16_t)(1000 + i);
     for (int i = 0; i < BITS; i++)
         map->tab_bits[i] = map->tab_input_bits[i] = i % 3 == 0;
+
+    if (line[0] == '/')
+        return serve_serial(bus, map);
 
     int listener = modbus_tcp_listen(bus, CLIENTS_MAX);
     struct sockaddr_in bound;

@@ -12,6 +12,7 @@ import json
 import random
 import struct
 
+from pymodbus import pymodbus_apply_logging_config
 from pymodbus.server import ModbusTcpServer
 from pymodbus.simulator import DataType, SimData, SimDevice
 
@@ -92,6 +93,7 @@ async def main() -> None:
     parser.add_argument("--base", type=int, default=0, help="first register, from 0")
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
+    pymodbus_apply_logging_config("CRITICAL")
     registers, points, holes = build(args.base, args.seed)
     rng = random.Random(args.seed)
     bits = [bool(rng.getrandbits(1)) for _ in range(24)]

@@ -6,9 +6,7 @@ use super::Generated;
 use crate::{Failure, Outcome, run};
 
 pub(super) fn expected(root: &Path) -> Outcome<Vec<Generated>> {
-    // Under CI the workspace was just built for the tests; asking for the same set compiles nothing again.
-    let scope: &[&str] = if run::ci() { &["-q", "--workspace", "--bins"] } else { &["-q", "-p", "sinew"] };
-    let binary = run::build_sinew(root, scope)?;
+    let binary = run::build_sinew(root, run::WITH_WORKSPACE)?;
     let mut command = Command::new(&binary);
     command.arg("openapi").current_dir(root);
     let printed = run::output(command)?;

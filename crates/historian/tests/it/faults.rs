@@ -130,3 +130,31 @@ fn two_appends_of_one_batch_share_its_fate() {
     }
     assert!(answers.iter().any(Result::is_err));
 }
+
+#[test]
+fn what_was_under_way_behind_a_refused_batch_is_refused_with_it() {
+    let disk = SimDisk::new();
+    let (historian, _) = open(&disk);
+    wait(historian.append(batch(9, 1, 0, ramp(9, 0, 1)))).unwrap();
+    disk.fail_sync(1);
+    let send = |i: u64| historian.append(batch(1, 1, i * 10, ramp(1, i as i64 * 10, 10)));
+    let under_way: Vec<_> = (0..4).map(send).collect();
+    let answers = wait(async {
+        let tasks: Vec<_> = under_way.into_iter().map(tokio::spawn).collect();
+        let mut answers = Vec::new();
+        for task in tasks {
+            answers.push(task.await.unwrap());
+        }
+        answers
+    });
+    assert!(answers.iter().all(|a| matches!(a, Err(AppendError::SyncFailed { .. }))), "{answers:?}");
+    for i in 0..4 {
+        assert!(!wait(send(i)).unwrap().duplicate, "batch {i} was never stored");
+    }
+    assert_eq!(read(&historian, all([1])), ramp(1, 0, 40));
+    // Who knows of the refusal may go on without the refused rows.
+    disk.fail_sync(1);
+    assert!(wait(send(4)).is_err());
+    assert!(wait(send(5)).is_ok());
+    assert_eq!(historian.stats().sequence_gap_rows, 10);
+}

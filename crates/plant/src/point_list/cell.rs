@@ -18,8 +18,12 @@ pub(crate) fn unguarded(text: &str) -> &str {
 pub(crate) fn value_type(text: &str) -> Option<ValueType> {
     Some(match text.to_lowercase().as_str() {
         "bool" | "boolean" | "bit" | "布尔" | "开关量" => ValueType::Bool,
-        "i64" | "int" | "integer" | "int8" | "int16" | "int32" | "int64" | "整数" | "有符号整数" => ValueType::I64,
-        "u64" | "uint" | "uint8" | "uint16" | "uint32" | "uint64" | "word" | "dword" | "无符号整数" => ValueType::U64,
+        "i64" | "int" | "integer" | "int8" | "int16" | "int32" | "int64" | "整数" | "有符号整数" => {
+            ValueType::I64
+        }
+        "u64" | "uint" | "uint8" | "uint16" | "uint32" | "uint64" | "word" | "dword" | "无符号整数" => {
+            ValueType::U64
+        }
         "f32" | "float" | "float32" | "real" | "单精度" | "浮点" => ValueType::F32,
         "f64" | "double" | "float64" | "lreal" | "双精度" => ValueType::F64,
         "string" | "text" | "文本" | "字符串" => ValueType::String,

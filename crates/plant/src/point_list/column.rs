@@ -28,7 +28,11 @@ use Column as C;
 /// Column, heading in exported lists, other headings that are understood (without case, spaces and brackets).
 pub(crate) const COLUMNS: [(Column, &str, &[&str]); 18] = [
     (C::Device, "device", &["设备", "接入设备", "设备名称"]),
-    (C::Name, "name", &["名称", "测点", "测点名", "测点名称", "点名", "标签", "标签名", "变量名", "point", "tag"]),
+    (
+        C::Name,
+        "name",
+        &["名称", "测点", "测点名", "测点名称", "点名", "标签", "标签名", "变量名", "point", "tag"],
+    ),
     (C::LabelZh, "label_zh", &["中文名", "中文名称", "描述", "显示名", "说明"]),
     (C::LabelEn, "label_en", &["英文名", "英文名称", "label", "description"]),
     (C::Address, "address", &["地址", "寄存器", "寄存器地址", "点地址", "register"]),
@@ -82,7 +86,9 @@ mod tests {
         for (column, text) in &all {
             assert_eq!(Column::of_heading(text), Some(*column), "{text}");
         }
-        for (text, column) in [(" Period (ms)", C::PeriodMs), ("采集周期（ms）", C::PeriodMs), ("NAME", C::Name)] {
+        for (text, column) in
+            [(" Period (ms)", C::PeriodMs), ("采集周期（ms）", C::PeriodMs), ("NAME", C::Name)]
+        {
             assert_eq!(Column::of_heading(text), Some(column));
         }
         assert_eq!(Column::of_heading("remark"), None);

@@ -68,8 +68,6 @@ fn cell(point: &Point, column: Column, device: &str, asset: &str) -> String {
         Column::WriteMin => number(point.write.map(|write| write.min)),
         Column::WriteMax => number(point.write.map(|write| write.max)),
         Column::WriteStep => number(point.write.and_then(|write| write.step)),
-        Column::WritePerMinute => {
-            point.write.map(|write| write.per_minute.to_string()).unwrap_or_default()
-        }
+        Column::WritePerMinute => point.write.map(|write| write.per_minute.to_string()).unwrap_or_default(),
     }
 }

@@ -131,7 +131,8 @@ impl Lookup<'_> {
         if table.has(Column::Asset) {
             point.asset = self.asset(row).map_err(|fault| vec![fault])?;
         }
-        if native_type && !(before.is_some() && !table.has(Column::ValueType)) {
+        // A known point keeps its type where the file has no such column.
+        if native_type && (before.is_none() || table.has(Column::ValueType)) {
             let native = device.as_ref().map(|stored| {
                 self.drivers.check_address(&stored.body.driver, &point.address).map(|found| found.value_type)
             });
@@ -155,11 +156,19 @@ impl Lookup<'_> {
         match (&self.only, name) {
             (only, "") => Ok(only.clone()),
             (Some(only), name) if only.body.name != name => {
-                let detail = format!("this list is for `{}`, the row is of `{name}`: remove the row, or import for all devices", only.body.name);
+                let detail = format!(
+                    "this list is for `{}`, the row is of `{name}`: remove the row, or import for all devices",
+                    only.body.name
+                );
                 Err(at(Fault::new(codes::INVALID, detail)))
             }
             (_, name) => {
-                let unknown = || at(Fault::new(codes::NOT_FOUND, format!("there is no device `{name}`: add it first, or correct the name")));
+                let unknown = || {
+                    at(Fault::new(
+                        codes::NOT_FOUND,
+                        format!("there is no device `{name}`: add it first, or correct the name"),
+                    ))
+                };
                 self.devices.get(name).cloned().map(Some).ok_or_else(unknown)
             }
         }
@@ -214,7 +223,8 @@ fn bounded(mut faults: Vec<Fault>) -> Vec<Fault> {
     if more > 0 {
         faults.truncate(IMPORT_FAULTS_MAX);
         let lines: HashSet<_> = faults.iter().map(line_of).collect();
-        let detail = format!("{more} more faults, after {} lines: correct these first and import again", lines.len());
+        let detail =
+            format!("{more} more faults, after {} lines: correct these first and import again", lines.len());
         faults.push(Fault::new(codes::LIMIT, detail).arg("count", more));
     }
     faults

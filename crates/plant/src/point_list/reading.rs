@@ -117,8 +117,7 @@ impl RowReader<'_> {
             "" => *native = true,
             text => {
                 let wanted = "a type; choose bool, i64, u64, f32, f64, string or bytes";
-                point.value_type =
-                    value_type(text).ok_or_else(|| self.fault(Column::ValueType, wanted))?;
+                point.value_type = value_type(text).ok_or_else(|| self.fault(Column::ValueType, wanted))?;
             }
         }
         Ok(())

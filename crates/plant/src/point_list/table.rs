@@ -43,7 +43,10 @@ impl Table {
     /// When nothing of the file can be used: too large, not UTF-8, no column with names.
     pub(crate) fn read(bytes: &[u8]) -> Result<Table, Fault> {
         if bytes.len() > IMPORT_BYTES_MAX {
-            let detail = format!("the file has {} bytes, the limit is {IMPORT_BYTES_MAX}: import it in parts", bytes.len());
+            let detail = format!(
+                "the file has {} bytes, the limit is {IMPORT_BYTES_MAX}: import it in parts",
+                bytes.len()
+            );
             return Err(Fault::new(codes::LIMIT, detail).arg("limit", IMPORT_BYTES_MAX));
         }
         let text = std::str::from_utf8(bytes).map_err(|error| {
@@ -119,7 +122,9 @@ fn columns(record: &::csv::StringRecord, faults: &mut Vec<Fault>) -> Vec<Option<
     }
     if !unknown.is_empty() {
         let unknown = unknown.join(", ");
-        let detail = format!("these columns are not known or are there twice and were left out: {unknown}; rename or remove them");
+        let detail = format!(
+            "these columns are not known or are there twice and were left out: {unknown}; rename or remove them"
+        );
         faults.push(Fault::new("point-list.unknown-columns", detail).arg("columns", unknown).at("line 1"));
     }
     columns

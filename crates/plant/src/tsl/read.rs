@@ -9,7 +9,8 @@ use super::TslType;
 use crate::type_check::check_type;
 
 /// Members that are understood to say nothing we keep, wherever they stand.
-const LEFT_OUT: [&str; 8] = ["required", "desc", "method", "callType", "abilityId", "custom", "step", "length"];
+const LEFT_OUT: [&str; 8] =
+    ["required", "desc", "method", "callType", "abilityId", "custom", "step", "length"];
 
 /// Reads an asset type from TSL and checks it.
 ///
@@ -63,10 +64,13 @@ impl Reader {
             let place = members.at(member);
             if LEFT_OUT.contains(&member.as_str()) {
                 let detail = format!("`{member}` is not kept");
-                self.left_out.push(Fault::new("tsl.left-out", detail).arg("member", member.as_str()).at(place));
+                self.left_out
+                    .push(Fault::new("tsl.left-out", detail).arg("member", member.as_str()).at(place));
             } else {
-                let detail = format!("`{member}` cannot be kept: remove it from the thing model and read it again");
-                self.faults.push(Fault::new("tsl.unknown-member", detail).arg("member", member.as_str()).at(place));
+                let detail =
+                    format!("`{member}` cannot be kept: remove it from the thing model and read it again");
+                self.faults
+                    .push(Fault::new("tsl.unknown-member", detail).arg("member", member.as_str()).at(place));
             }
         }
         Some(members)
@@ -101,7 +105,16 @@ impl Reader {
     }
 
     fn asset_type(&mut self, json: &Json) -> Option<AssetType> {
-        let known = ["schema", "link", "profile", "properties", "services", "events", "functionBlockId", "functionBlockName"];
+        let known = [
+            "schema",
+            "link",
+            "profile",
+            "properties",
+            "services",
+            "events",
+            "functionBlockId",
+            "functionBlockName",
+        ];
         let members = self.members(json, "", &known)?;
         let profile = members.of.get("profile").unwrap_or(&Json::Null);
         let profile = self.members(profile, "/profile", &["version", "productKey", "name", "nameEn"])?;
@@ -130,7 +143,8 @@ impl Reader {
     }
 
     fn property(&mut self, json: &Json, path: &str) -> Option<PropertyType> {
-        let members = self.members(json, path, &["identifier", "name", "nameEn", "accessMode", "dataType"])?;
+        let members =
+            self.members(json, path, &["identifier", "name", "nameEn", "accessMode", "dataType"])?;
         let key = self.text(&members, "identifier");
         let name = self.name(&members);
         let writable = match members.of.get("accessMode").and_then(Json::as_str) {
@@ -147,7 +161,8 @@ impl Reader {
     }
 
     fn function(&mut self, json: &Json, path: &str) -> Option<FunctionType> {
-        let members = self.members(json, path, &["identifier", "name", "nameEn", "inputData", "outputData"])?;
+        let members =
+            self.members(json, path, &["identifier", "name", "nameEn", "inputData", "outputData"])?;
         let (key, name) = (self.text(&members, "identifier"), self.name(&members));
         let inputs = self.each(&members, "inputData", Reader::parameter);
         let outputs = self.each(&members, "outputData", Reader::parameter);
@@ -171,7 +186,8 @@ impl Reader {
             self.left_out.push(Fault::new("tsl.left-out", "the range of a parameter is not kept").at(&place));
         }
         if !data.states.is_empty() {
-            self.left_out.push(Fault::new("tsl.left-out", "the states of a parameter are not kept").at(place));
+            self.left_out
+                .push(Fault::new("tsl.left-out", "the states of a parameter are not kept").at(place));
         }
         Some(Parameter { key: key?, name: name?, value_type: data.value_type, unit: data.unit })
     }
@@ -200,7 +216,9 @@ impl Reader {
             }
             _ => {
                 let name: String = name.chars().take(40).collect();
-                let detail = format!("`{name}` values have no place in a history: use int, float, double, bool, enum, text or date, one property for each part");
+                let detail = format!(
+                    "`{name}` values have no place in a history: use int, float, double, bool, enum, text or date, one property for each part"
+                );
                 self.faults.push(Fault::new("tsl.type", detail).arg("type", name).at(members.at("type")));
                 return None;
             }

@@ -40,7 +40,10 @@ fn compressor() -> AssetType {
                 states: [(-1, Label::both("故障", "")), (7, Label::plain("idle"))].into(),
                 ..property("mode", ValueType::I64, "1")
             },
-            PropertyType { states: [(7, Label::plain("idle"))].into(), ..property("step", ValueType::U64, "1") },
+            PropertyType {
+                states: [(7, Label::plain("idle"))].into(),
+                ..property("step", ValueType::U64, "1")
+            },
             property("serial", ValueType::String, "1"),
             property("raw", ValueType::Bytes, "1"),
         ],
@@ -74,7 +77,10 @@ fn a_vendor_file_is_read() {
     let json: Json = serde_json::from_str(include_str!("../../tests/fixtures/vendor.tsl.json")).unwrap();
     let read = tsl_in(&json).unwrap();
     let of = &read.asset_type;
-    assert_eq!((of.key.as_str(), of.properties.len(), of.functions.len(), of.events.len()), ("a1B2c3D4e5F", 5, 1, 1));
+    assert_eq!(
+        (of.key.as_str(), of.properties.len(), of.functions.len(), of.events.len()),
+        ("a1B2c3D4e5F", 5, 1, 1)
+    );
     assert_eq!(of.properties[0].name, Label::both("排气温度", ""));
     assert_eq!((of.properties[0].unit.as_str(), of.properties[0].range), ("Cel", Some([-20.0, 120.0])));
     assert_eq!(of.properties[1].states[&1], Label::both("运行", ""));
@@ -87,7 +93,8 @@ fn a_vendor_file_is_read() {
 #[test]
 fn what_cannot_be_kept_is_refused_with_its_place() {
     let with = |property: Json| json!({"profile": {"productKey": "k"}, "properties": [property]});
-    let data = |data: Json| with(json!({"identifier": "a", "name": "a", "accessMode": "r", "dataType": data}));
+    let data =
+        |data: Json| with(json!({"identifier": "a", "name": "a", "accessMode": "r", "dataType": data}));
     let cases = [
         (json!(1), "invalid", ""),
         (json!({}), "invalid", "/profile"),
@@ -98,7 +105,11 @@ fn what_cannot_be_kept_is_refused_with_its_place() {
         (with(json!({"identifier": "a", "name": "a"})), "invalid", "/properties/0/dataType"),
         (data(json!({"type": "struct", "specs": []})), "tsl.type", "/properties/0/dataType/type"),
         (data(json!({"type": "array"})), "tsl.type", "/properties/0/dataType/type"),
-        (data(json!({"type": "int", "specs": {"min": "x", "max": "2"}})), "invalid", "/properties/0/dataType/specs/min"),
+        (
+            data(json!({"type": "int", "specs": {"min": "x", "max": "2"}})),
+            "invalid",
+            "/properties/0/dataType/specs/min",
+        ),
         (data(json!({"type": "int", "specs": {"min": "1"}})), "invalid", "/properties/0/dataType/specs"),
         (data(json!({"type": "enum", "specs": {"on": "x"}})), "invalid", "/properties/0/dataType/specs/on"),
         (data(json!({"type": "int", "specs": {"unit": "furlong"}})), "unit.unknown", "/properties/0/unit"),

@@ -15,11 +15,15 @@ async fn a_tree_is_built_moved_and_taken_down() {
     let moved = place(NodeKind::Line, "Line A", Some(site));
     let moved = plant.update_asset(OURS, ACTOR, line.id, Some(1), moved).await.unwrap();
     assert_eq!((moved.revision, plant.asset(OURS, line.id).await.unwrap()), (2, moved));
-    let stale = plant.update_asset(OURS, ACTOR, line.id, Some(1), place(NodeKind::Line, "B", Some(site))).await;
+    let stale =
+        plant.update_asset(OURS, ACTOR, line.id, Some(1), place(NodeKind::Line, "B", Some(site))).await;
     assert_eq!(stale.unwrap_err()[0].code, "conflict");
 
     let faults = plant.delete_asset(OURS, ACTOR, site, None).await.unwrap_err();
-    assert_eq!((faults[0].code.as_ref(), faults[0].args["child"].clone()), ("asset.has-children", "Hall 1".into()));
+    assert_eq!(
+        (faults[0].code.as_ref(), faults[0].args["child"].clone()),
+        ("asset.has-children", "Hall 1".into())
+    );
     let mut point = loose_point("energy");
     point.asset = Some(hall.id);
     let points = plant.create_points(OURS, ACTOR, vec![point]).await.unwrap();
@@ -83,7 +87,10 @@ async fn a_type_in_use_stays() {
     let pump = plant.create_asset(OURS, ACTOR, pump).await.unwrap();
 
     let refused = plant.delete_asset_type(OURS, ACTOR, kind.id, None).await.unwrap_err();
-    assert_eq!((refused[0].code.as_ref(), refused[0].args["asset"].clone()), ("asset-type.in-use", "Pump 1".into()));
+    assert_eq!(
+        (refused[0].code.as_ref(), refused[0].args["asset"].clone()),
+        ("asset-type.in-use", "Pump 1".into())
+    );
     assert!(plant.delete_asset_type(OURS, ACTOR, theirs.id, None).await.is_err());
     plant.delete_asset(OURS, ACTOR, pump.id, None).await.unwrap();
     plant.delete_asset_type(OURS, ACTOR, kind.id, Some(1)).await.unwrap();

@@ -1,4 +1,4 @@
-//! Questions to the catalogue, and what a point costs.
+//! Questions to the catalogue.
 
 use plant::PointQuery;
 use types::{CataloguedPoint, Label, Point, PointId};
@@ -54,44 +54,4 @@ async fn questions() {
     let moved = Point { asset: None, ..made[0].point.clone() };
     plant.update_point(OURS, ACTOR, made[0].object, None, moved).await.unwrap();
     assert_eq!(names(&plant.points(OURS, &PointQuery { asset: Some(site), ..all })), ["energy"]);
-}
-
-/// `cargo test -p plant -- --ignored --nocapture`: resident memory before and after a million typical points.
-#[tokio::test]
-#[ignore = "takes about a minute; prints a figure for the README"]
-async fn memory_of_a_million_points() {
-    const POINTS: u32 = 1_000_000;
-    const A_DEVICE: u32 = 1_000;
-    let world = World::new().await;
-    let mut devices = Vec::new();
-    for number in 0..POINTS / A_DEVICE {
-        devices.push(world.device(OURS, &format!("Device {number}")).await.id);
-    }
-    let site = world.site(OURS, "Hangzhou").await;
-    for chunk in devices.chunks(10) {
-        let points = chunk.iter().flat_map(|device| {
-            (0..A_DEVICE).map(|number| Point {
-                label: Label::both("排气压力", "Discharge pressure"),
-                asset: Some(site),
-                address: format!("{number} f32"),
-                ..point(*device, &format!("discharge_pressure_{number}"))
-            })
-        });
-        world.plant.create_points(OURS, ACTOR, points.collect()).await.unwrap();
-    }
-    let before = resident_bytes();
-    let started = std::time::Instant::now();
-    let again = world.again().await;
-    let loaded = started.elapsed();
-    let each = (resident_bytes() - before) / f64::from(POINTS);
-    let started = std::time::Instant::now();
-    let query = PointQuery { search: Some("nowhere".into()), limit: 10, ..PointQuery::default() };
-    assert!(again.points(OURS, &query).is_empty());
-    println!("{each:.0} bytes a point, loaded in {loaded:?}, searched in {:?}", started.elapsed());
-    assert!(each < 250.0);
-}
-
-fn resident_bytes() -> f64 {
-    let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
-    statm.split_whitespace().nth(1).unwrap().parse::<f64>().unwrap() * 4096.0
 }

@@ -3,7 +3,7 @@
 use serde_json::json;
 use types::{Query, SourceId};
 
-use crate::world::{ACTOR, OURS, THEIRS, World, codes_and_paths, device, point};
+use crate::world::{ACTOR, NOBODYS, OURS, THEIRS, World, codes_and_paths, device, point};
 
 #[tokio::test]
 async fn a_device_keeps_its_source_and_ends_it() {
@@ -28,6 +28,16 @@ async fn a_device_keeps_its_source_and_ends_it() {
     plant.delete_device(OURS, ACTOR, made.id, Some(2), false).await.unwrap();
     assert!(plant.device(OURS, made.id).await.is_err());
     assert!(plant.source(OURS, number).await.unwrap().unwrap().to.unwrap() > source.from);
+}
+
+#[tokio::test]
+async fn what_is_no_device_has_one_source_too() {
+    let world = World::new().await;
+    let plant = &world.plant;
+    let ours = plant.source_for(OURS, ACTOR, NOBODYS).await.unwrap();
+    assert_eq!(plant.source_for(OURS, ACTOR, NOBODYS).await, Ok(ours));
+    assert_ne!(plant.source_for(THEIRS, ACTOR, NOBODYS).await, Ok(ours));
+    assert_eq!(world.again().await.source_for(OURS, ACTOR, NOBODYS).await, Ok(ours));
 }
 
 #[tokio::test]
@@ -82,16 +92,18 @@ async fn whoever_reads_devices_hears_of_changes() {
     }
     assert!(changes.try_recv().is_err());
     let all = plant.devices_of_all_orgs().await.unwrap();
-    assert_eq!(all.iter().map(|(org, stored)| (*org, stored.id)).collect::<Vec<_>>(), [(OURS, ours), (THEIRS, theirs)]);
+    assert_eq!(
+        all.iter().map(|(org, stored)| (*org, stored.id)).collect::<Vec<_>>(),
+        [(OURS, ours), (THEIRS, theirs)]
+    );
 }
 
 #[tokio::test]
 async fn the_driver_of_a_device_stays() {
     let world = World::new().await;
     let made = world.device(OURS, "Compressor 1").await;
-    // Another known driver would be refused the same way; the unknown one is told first.
     let mut other = made.body.clone();
-    other.driver = "telex".into();
+    other.driver = "tape".into();
     let faults = world.plant.update_device(OURS, ACTOR, made.id, None, other).await.unwrap_err();
-    assert_eq!(codes_and_paths(faults), [("driver.unknown".into(), "/driver".into())]);
+    assert_eq!(codes_and_paths(faults), [("device.driver-fixed".into(), "/driver".into())]);
 }

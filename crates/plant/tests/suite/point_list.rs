@@ -55,7 +55,8 @@ async fn what_goes_out_comes_in_unchanged() {
     // Into an empty plant with the same devices and places it makes the same points.
     let other = World::new().await;
     other.device(OURS, "Compressor; 1, \"north\"").await;
-    let lines: Vec<_> = text.lines().filter(|line| !line.contains("-p.1_") && !line.contains("mode")).collect();
+    let lines: Vec<_> =
+        text.lines().filter(|line| !line.contains("-p.1_") && !line.contains("mode")).collect();
     let report = other.plant.import_csv(OURS, ACTOR, lines.join("\n").as_bytes(), None, false).await.unwrap();
     assert_eq!((counts(&report), report.errors), ((2, 0, 0), vec![]));
     assert_eq!(other.plant.points_csv(OURS, None).await.unwrap(), lines.join("\n") + "\n");
@@ -146,7 +147,8 @@ async fn a_list_for_one_device_and_files_of_no_use() {
 #[tokio::test]
 async fn faults_are_bounded() {
     let world = World::new().await;
-    let text = "name,type\n".to_string() + &"bad name,f64\n".repeat(1).as_str() + &(0..1_500).map(|n| format!("bad {n},f64\n")).collect::<String>();
+    let rows = (0..=1_500).map(|number| format!("bad {number},f64\n")).collect::<String>();
+    let text = format!("name,type\n{rows}");
     let report = world.plant.import_csv(OURS, ACTOR, text.as_bytes(), None, false).await.unwrap();
     assert_eq!(report.errors.len(), plant::IMPORT_FAULTS_MAX + 1);
     assert_eq!(report.errors.last().unwrap().args["count"], 501.into());

@@ -21,17 +21,26 @@ async fn what_is_refused_and_where() {
     let foreign_site = world.site(THEIRS, "Elsewhere").await;
     let good = point(id, "pressure");
     let policy = json!({"min": 1.0, "max": 2.0});
-    let cases: Vec<(Vec<(&str, Json)>, &str, &str)> = vec![
+    type Case<'a> = (Vec<(&'a str, Json)>, &'a str, &'a str);
+    let cases: Vec<Case<'_>> = vec![
         (vec![("name", json!(""))], "name.invalid", "/name"),
         (vec![("name", json!("a b"))], "name.invalid", "/name"),
         (vec![("unit", json!("KWH"))], "unit.unknown", "/unit"),
         (vec![("address", json!(""))], "point.no-address", "/address"),
         (vec![("address", json!("x"))], "line.address", "/address"),
         (vec![("value_type", json!("i64"))], "point.type-mismatch", "/value_type"),
-        (vec![("scaling", json!({"gain": 0.0})), ("value_type", json!("f64"))], "point.scaling", "/scaling/gain"),
+        (
+            vec![("scaling", json!({"gain": 0.0})), ("value_type", json!("f64"))],
+            "point.scaling",
+            "/scaling/gain",
+        ),
         (vec![("scaling", json!({"gain": 2.0}))], "point.type-mismatch", "/value_type"),
         (
-            vec![("scaling", json!({"gain": 2.0})), ("value_type", json!("f64")), ("address", json!("7 string"))],
+            vec![
+                ("scaling", json!({"gain": 2.0})),
+                ("value_type", json!("f64")),
+                ("address", json!("7 string")),
+            ],
             "point.scaling",
             "/scaling",
         ),
@@ -47,7 +56,11 @@ async fn what_is_refused_and_where() {
         (vec![("device", json!(foreign))], "not-found", "/device"),
         (vec![("asset", json!(foreign_site))], "not-found", "/asset"),
         (vec![("device", Json::Null)], "point.no-device", "/address"),
-        (vec![("device", Json::Null), ("address", json!("")), ("write", policy)], "point.no-device", "/write"),
+        (
+            vec![("device", Json::Null), ("address", json!("")), ("write", policy)],
+            "point.no-device",
+            "/write",
+        ),
     ];
     for (changes, code, path) in cases {
         let wrong = with(&good, &changes);
@@ -80,7 +93,8 @@ async fn what_is_kept_survives_a_restart_and_numbers_are_never_reused() {
         &point(id, "温度"),
         &[("unit", json!("℃")), ("value_type", json!("f64")), ("scaling", json!({"gain": 0.1}))],
     );
-    let made = plant.create_points(OURS, ACTOR, vec![point(id, "a"), scaled, loose_point("a")]).await.unwrap();
+    let made =
+        plant.create_points(OURS, ACTOR, vec![point(id, "a"), scaled, loose_point("a")]).await.unwrap();
     assert_eq!((made[0].point.address.as_str(), made[1].point.unit.as_str()), ("7 f32", "Cel"));
     assert_eq!(made[1].point.value_type, ValueType::F64);
 

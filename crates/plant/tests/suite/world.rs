@@ -71,13 +71,13 @@ async fn open(records: &Records, now: &Now, random: &Random) -> PlantModel {
     PlantModel::open(records.clone(), env, Arc::new(Protocol)).await.unwrap()
 }
 
-/// Driver `line`: `config` is `{"host": text}`; addresses are `<number>` with an optional type, f32 when it is left
+/// Drivers `line` and `tape`: `config` is `{"host": text}`; addresses are `<number>` with an optional type, f32 when it is left
 /// out; numbers from 1000 can only be read.
 struct Protocol;
 
 impl AddressCheck for Protocol {
     fn check_config(&self, driver: &str, config: &Json) -> Result<(), Vec<Fault>> {
-        if driver != "line" {
+        if !matches!(driver, "line" | "tape") {
             return Err(vec![Fault::new("driver.unknown", "no such driver")]);
         }
         match config["host"].is_string() {

@@ -16,8 +16,8 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use types::{Fault, PointId, Quality, Section, Time, Value};
 
 use crate::{
-    BoundPoint, BoxFuture, Clock, ClockPort, DeviceCounters, DeviceTask, Driver, Net, NetPort, Outage, OutageKind,
-    Outbox, OutboxPort, Probe, SerialBus, SerialSettings, Stream, WriteOrder, Written,
+    BoundPoint, BoxFuture, Clock, ClockPort, DeviceCounters, DeviceTask, Driver, Net, NetPort, Outage,
+    OutageKind, Outbox, OutboxPort, Probe, SerialBus, SerialSettings, Stream, WriteOrder, Written,
 };
 
 /// How long anything but an outage may take here; a broken driver fails instead of hanging.
@@ -113,11 +113,8 @@ async fn reads_every_value(case: &Case) {
 }
 
 async fn names_what_is_absent_once(case: &Case) {
-    let absent = BoundPoint {
-        id: PointId(u32::MAX),
-        address: case.absent_address.into(),
-        ..case.points[0].0.clone()
-    };
+    let absent =
+        BoundPoint { id: PointId(u32::MAX), address: case.absent_address.into(), ..case.points[0].0.clone() };
     let running = Running::start(case, std::slice::from_ref(&absent)).await;
     running.outbox.wait_for_rows(4 * (case.points.len() + 1)).await;
     let rows = running.outbox.rows();
@@ -134,7 +131,10 @@ async fn writes_and_reads_back(case: &Case) {
     let (point, value) = case.writable.clone();
     let written = running.write(point, value.clone()).await.expect("the peer takes the write");
     assert_eq!(written.read_back, Some(value.clone()), "what was read back");
-    running.outbox.wait_for("the new value", |rows| rows.iter().any(|r| r.0 == point && r.2.as_ref() == Some(&value))).await;
+    running
+        .outbox
+        .wait_for("the new value", |rows| rows.iter().any(|r| r.0 == point && r.2.as_ref() == Some(&value)))
+        .await;
     let unknown = running.write(PointId(u32::MAX - 1), value).await;
     assert!(unknown.is_err(), "a write to a point of another device is refused");
 }
@@ -380,13 +380,16 @@ impl NetPort for HostNet {
         let host = host.to_string();
         Box::pin(async move {
             let connect = tokio::net::TcpStream::connect((host.as_str(), port));
-            let stream = tokio::time::timeout(timeout, connect).await.map_err(|_| io::ErrorKind::TimedOut)??;
+            let stream =
+                tokio::time::timeout(timeout, connect).await.map_err(|_| io::ErrorKind::TimedOut)??;
             stream.set_nodelay(true)?;
             Ok(Box::new(stream) as Box<dyn Stream>)
         })
     }
     fn serial(&self, settings: &SerialSettings) -> BoxFuture<'_, io::Result<SerialBus>> {
         let path = settings.path.clone();
-        Box::pin(async move { Err(io::Error::new(io::ErrorKind::Unsupported, format!("no serial port {path} here"))) })
+        Box::pin(async move {
+            Err(io::Error::new(io::ErrorKind::Unsupported, format!("no serial port {path} here")))
+        })
     }
 }

@@ -128,7 +128,12 @@ pub fn plan(mut spans: Vec<Span>, limits: impl Fn(u32) -> Limits, holes: &Holes)
                 block.spans.push(span);
             }
             None => {
-                plan.blocks.push(Block { area: span.area, start: span.start, len: span.len, spans: vec![span] });
+                plan.blocks.push(Block {
+                    area: span.area,
+                    start: span.start,
+                    len: span.len,
+                    spans: vec![span],
+                });
             }
         }
     }
@@ -152,7 +157,12 @@ mod tests {
     const LIMIT: Limits = Limits { span_max: 125, gap_max: 16, one_item: false };
 
     fn spans(list: &[(u32, u32)]) -> Vec<Span> {
-        let span = |(item, (start, len)): (usize, &(u32, u32))| Span { area: 0, start: *start, len: *len, item: item as u32 };
+        let span = |(item, (start, len)): (usize, &(u32, u32))| Span {
+            area: 0,
+            start: *start,
+            len: *len,
+            item: item as u32,
+        };
         list.iter().enumerate().map(span).collect()
     }
     fn bounds(plan: &Plan) -> Vec<(u32, u32)> {
@@ -207,7 +217,12 @@ mod tests {
 
     fn any_spans() -> impl Strategy<Value = Vec<Span>> {
         prop::collection::vec((0..3u32, 0..400u32, 1..12u32), 0..60).prop_map(|list| {
-            let span = |(item, (area, start, len)): (usize, (u32, u32, u32))| Span { area, start, len, item: item as u32 };
+            let span = |(item, (area, start, len)): (usize, (u32, u32, u32))| Span {
+                area,
+                start,
+                len,
+                item: item as u32,
+            };
             list.into_iter().enumerate().map(span).collect()
         })
     }

@@ -71,8 +71,12 @@ pub fn fit(value: Value, wanted: ValueType) -> Result<Value, ScaleError> {
         (value, wanted) if value.value_type() == wanted => Ok(value),
         (Value::F32(v), ValueType::F64) => Ok(Value::F64(f64::from(v))),
         (Value::F64(v), ValueType::F32) if f64::from(v as f32) == v || v.is_nan() => Ok(Value::F32(v as f32)),
-        (Value::U64(v), ValueType::I64) => i64::try_from(v).map(Value::I64).map_err(|_| out_of_range(Value::U64(v))),
-        (Value::I64(v), ValueType::U64) => u64::try_from(v).map(Value::U64).map_err(|_| out_of_range(Value::I64(v))),
+        (Value::U64(v), ValueType::I64) => {
+            i64::try_from(v).map(Value::I64).map_err(|_| out_of_range(Value::U64(v)))
+        }
+        (Value::I64(v), ValueType::U64) => {
+            u64::try_from(v).map(Value::U64).map_err(|_| out_of_range(Value::I64(v)))
+        }
         (Value::U64(v), ValueType::F64) if v <= EXACT_MAX => Ok(Value::F64(v as f64)),
         (Value::I64(v), ValueType::F64) if v.unsigned_abs() <= EXACT_MAX => Ok(Value::F64(v as f64)),
         (value @ (Value::U64(_) | Value::I64(_) | Value::F64(_)), ValueType::F64 | ValueType::F32) => {

@@ -28,7 +28,10 @@ pub trait Polled: Send {
         1
     }
     /// Reads blocks; one reply for each, in order.
-    fn read<'a>(&'a mut self, blocks: &'a [Block]) -> BoxFuture<'a, Result<Vec<BlockReply<Self::Data>>, Outage>>;
+    fn read<'a>(
+        &'a mut self,
+        blocks: &'a [Block],
+    ) -> BoxFuture<'a, Result<Vec<BlockReply<Self::Data>>, Outage>>;
     /// The raw value of one span of a block that was read.
     fn value(&self, span: &Span, block: &Block, data: &Self::Data) -> Result<Value, Quality>;
     /// The native type of an item, before scaling.

@@ -29,7 +29,11 @@ const FAULTS: [(&str, Switch, Option<&str>); 7] = [
 
 async fn one_fault(framing: Framing, name: &str, switch: Switch, code: Option<&str>) {
     let peer = SimPeer::start(image(), framing).await;
-    let points = vec![point(1, "40001", ValueType::U64), point(2, "30002 uint16", ValueType::U64), point(3, "00003", ValueType::Bool)];
+    let points = vec![
+        point(1, "40001", ValueType::U64),
+        point(2, "30002 uint16", ValueType::U64),
+        point(3, "00003", ValueType::Bool),
+    ];
     let mut running = Running::start(peer.config(), points);
     running.outbox.wait_for_rows(6).await;
     switch(&peer.faults).store(true, Relaxed);
@@ -82,7 +86,8 @@ async fn exceptions_become_qualities_not_outages() {
     let mut running = Running::start(peer.config(), vec![point(1, "40001", ValueType::U64)]);
     running.outbox.wait_for_rows(1).await;
     peer.faults.exception.store(6, Relaxed);
-    let failing = |rows: &[sdk::contract::driver::Row]| rows.iter().any(|r| r.3 == types::Quality::BAD_DEVICE_FAILURE);
+    let failing =
+        |rows: &[sdk::contract::driver::Row]| rows.iter().any(|r| r.3 == types::Quality::BAD_DEVICE_FAILURE);
     running.outbox.wait_for("a busy device", failing).await;
     peer.faults.exception.store(0x0B, Relaxed);
     assert_eq!(running.outage().await.fault.code, "modbus.wrong-unit");
@@ -100,7 +105,11 @@ async fn a_probe_tells_the_failures_apart() {
     assert_eq!((fault.code.as_ref(), fault.args["reason"].clone()), ("modbus.no-tcp", "refused".into()));
     let config = json!({"transport": "tcp", "host": "no-such-host.invalid", "timeout_ms": 2000});
     let fault = probe(config).await.unwrap_err();
-    assert_eq!((fault.code.as_ref(), fault.args["reason"].clone()), ("modbus.no-tcp", "host-unknown".into()), "{fault}");
+    assert_eq!(
+        (fault.code.as_ref(), fault.args["reason"].clone()),
+        ("modbus.no-tcp", "host-unknown".into()),
+        "{fault}"
+    );
 
     let peer = SimPeer::start(image(), Framing::Mbap).await;
     let report = probe(peer.config()).await.unwrap();
@@ -109,15 +118,18 @@ async fn a_probe_tells_the_failures_apart() {
     assert_eq!(report.suggested_config.unwrap()["unit_id"], 1);
     peer.faults.exception.store(2, Relaxed);
     assert!(probe(peer.config()).await.is_ok(), "a refusal is a sign of life");
+    peer.faults.exception.store(4, Relaxed);
+    let quick = peer.config_with(json!({"timeout_ms": 20}));
+    assert_eq!(probe(quick.clone()).await.unwrap().suggested_config, None, "failing, but there");
     peer.faults.exception.store(0x0B, Relaxed);
-    let fault = probe(peer.config()).await.unwrap_err();
+    let fault = probe(quick.clone()).await.unwrap_err();
     assert_eq!(fault.code, "modbus.wrong-unit");
     peer.faults.exception.store(0, Relaxed);
     peer.faults.garbage.store(true, Relaxed);
     assert_eq!(probe(peer.config()).await.unwrap_err().code, "modbus.no-modbus");
     peer.faults.garbage.store(false, Relaxed);
     peer.faults.silent.store(true, Relaxed);
-    let fault = probe(peer.config_with(json!({"timeout_ms": 20}))).await.unwrap_err();
+    let fault = probe(quick).await.unwrap_err();
     assert_eq!(fault.code, "modbus.wrong-unit");
     assert!(fault.detail.contains("check the unit id"), "{fault}");
 }
@@ -133,10 +145,19 @@ async fn a_probe_finds_the_other_framing() {
 async fn an_inspection_shows_cells_holes_and_readings() {
     let peer = SimPeer::start(image(), Framing::Mbap).await;
     peer.image.set(1, driver_modbus::pdu::Table::HoldingRegisters, 15, &[0x0000, 0x41A4]);
-    let inspect = Inspect { config: peer.config(), address: "40016".into(), cells: 10, clock: host_clock(), net: host_net() };
+    let inspect = Inspect {
+        config: peer.config(),
+        address: "40016".into(),
+        cells: 10,
+        clock: host_clock(),
+        net: host_net(),
+    };
     let shown = (driver_modbus::driver().inspect)(inspect).await.unwrap();
     let hex: Vec<Option<&str>> = shown.raw.iter().map(|cell| cell.hex.as_deref()).collect();
-    assert_eq!(hex[..7], [Some("0000"), Some("41a4"), Some("03f9"), Some("03fa"), Some("03fb"), None, Some("03fd")]);
+    assert_eq!(
+        hex[..7],
+        [Some("0000"), Some("41a4"), Some("03f9"), Some("03fa"), Some("03fb"), None, Some("03fd")]
+    );
     assert_eq!(shown.raw[5].address, "40021");
     let first = &shown.candidates[0];
     assert_eq!((first.address.as_str(), first.value.to_string()), ("40016 float32 cdab", "20.5".into()));

@@ -7,7 +7,8 @@ use driver_modbus::{
 use proptest::prelude::*;
 
 fn hex(text: &str) -> Vec<u8> {
-    let digits: String = text.lines().map(|l| l.split('#').next().unwrap_or("")).flat_map(str::split_whitespace).collect();
+    let digits: String =
+        text.lines().map(|l| l.split('#').next().unwrap_or("")).flat_map(str::split_whitespace).collect();
     (0..digits.len() / 2).map(|i| u8::from_str_radix(&digits[2 * i..2 * i + 2], 16).unwrap()).collect()
 }
 
@@ -23,19 +24,40 @@ fn examples() -> Vec<(Request, &'static str, &'static str, Reply)> {
     vec![
         (read(Table::Coils, 19, 19), "01 0013 0013", "01 03 CD6B05", Reply::Data(hex("CD6B05"))),
         (read(Table::DiscreteInputs, 196, 22), "02 00C4 0016", "02 03 ACDB35", Reply::Data(hex("ACDB35"))),
-        (read(Table::HoldingRegisters, 107, 3), "03 006B 0003", "03 06 022B 0000 0064", Reply::Data(hex("022B00000064"))),
+        (
+            read(Table::HoldingRegisters, 107, 3),
+            "03 006B 0003",
+            "03 06 022B 0000 0064",
+            Reply::Data(hex("022B00000064")),
+        ),
         (read(Table::InputRegisters, 8, 1), "04 0008 0001", "04 02 000A", Reply::Data(hex("000A"))),
         (Request::WriteCoil { address: 172, value: true }, "05 00AC FF00", "05 00AC FF00", Reply::Written),
         (Request::WriteRegister { address: 1, value: 3 }, "06 0001 0003", "06 0001 0003", Reply::Written),
         (
-            Request::WriteCoils { start: 19, values: [1, 0, 1, 1, 0, 0, 1, 1, 1, 0].map(|b| b == 1).to_vec() },
-            "0F 0013 000A 02 CD01", "0F 0013 000A", Reply::Written,
+            Request::WriteCoils {
+                start: 19,
+                values: [1, 0, 1, 1, 0, 0, 1, 1, 1, 0].map(|b| b == 1).to_vec(),
+            },
+            "0F 0013 000A 02 CD01",
+            "0F 0013 000A",
+            Reply::Written,
         ),
-        (Request::WriteRegisters { start: 1, values: vec![10, 0x0102] }, "10 0001 0002 04 000A 0102", "10 0001 0002", Reply::Written),
-        (Request::MaskWrite { address: 4, and: 0xF2, or: 0x25 }, "16 0004 00F2 0025", "16 0004 00F2 0025", Reply::Written),
+        (
+            Request::WriteRegisters { start: 1, values: vec![10, 0x0102] },
+            "10 0001 0002 04 000A 0102",
+            "10 0001 0002",
+            Reply::Written,
+        ),
+        (
+            Request::MaskWrite { address: 4, and: 0xF2, or: 0x25 },
+            "16 0004 00F2 0025",
+            "16 0004 00F2 0025",
+            Reply::Written,
+        ),
         (
             Request::ReadWrite { read_start: 3, read_count: 6, write_start: 14, values: vec![255, 255, 255] },
-            "17 0003 0006 000E 0003 06 00FF 00FF 00FF", "17 0C 00FE 0ACD 0001 0003 000D 00FF",
+            "17 0003 0006 000E 0003 06 00FF 00FF 00FF",
+            "17 0C 00FE 0ACD 0001 0003 000D 00FF",
             Reply::Data(hex("00FE 0ACD 0001 0003 000D 00FF")),
         ),
     ]
@@ -89,7 +111,10 @@ fn both_wrappings() {
         assert_eq!((frame.unit, frame.bytes), (17, bytes.len() - 1));
         let transaction = if framing == Framing::Mbap { 7 } else { 0 };
         assert_eq!(match_reply(&frame, (transaction, 17), &request), Ok(Reply::Data(vec![1, 2])));
-        assert_eq!(match_reply(&frame, (transaction, 1), &request), Err(FrameError::Unit { wanted: 1, got: 17 }));
+        assert_eq!(
+            match_reply(&frame, (transaction, 1), &request),
+            Err(FrameError::Unit { wanted: 1, got: 17 })
+        );
         assert!(match_reply(&frame, (transaction + 1, 17), &request).is_err());
         bytes[3] ^= 0x40;
         let broken = framing.decode(&bytes, Side::Reply).map(|frame| frame.map(|f| f.pdu.len()));

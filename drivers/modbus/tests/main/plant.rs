@@ -5,7 +5,10 @@ use driver_modbus::{
     pdu::Table,
     sim::{Behaviour, Faults, Image, Registers, serve},
 };
-use sdk::{BoxFuture, contract::driver::{Peer, host_clock}};
+use sdk::{
+    BoxFuture,
+    contract::driver::{Peer, host_clock},
+};
 use serde_json::json;
 use std::sync::{Arc, Mutex, atomic::Ordering};
 use tokio::{net::TcpListener, task::JoinHandle};

@@ -33,7 +33,9 @@ fn cases() -> Vec<(String, Value)> {
             cases.extend(values.iter().map(|value| (format!("{name} {order}"), value.clone())));
         }
     }
-    cases.extend(["string 8", "string 9", "string 9 ba"].map(|t| (t.to_string(), Value::String("3 号泵".into()))));
+    cases.extend(
+        ["string 8", "string 9", "string 9 ba"].map(|t| (t.to_string(), Value::String("3 号泵".into()))),
+    );
     cases
 }
 

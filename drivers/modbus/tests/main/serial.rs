@@ -6,11 +6,16 @@ use driver_modbus::{
     sim::{Behaviour, Faults, Image, Registers, serve_stream},
 };
 use sdk::{
-    BoxFuture, DeviceCounters, DeviceTask, Net, NetPort, Outbox, SerialBus, SerialBusPort, SerialSettings, Stream,
+    BoxFuture, DeviceCounters, DeviceTask, Net, NetPort, Outbox, SerialBus, SerialBusPort, SerialSettings,
+    Stream,
     contract::driver::{Recorder, host_clock},
 };
 use serde_json::json;
-use std::{io, sync::{Arc, atomic::Ordering::Relaxed}, time::Duration};
+use std::{
+    io,
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
+};
 use tokio::sync::{Mutex, OwnedMutexGuard, mpsc};
 use types::{Value, ValueType};
 
@@ -37,7 +42,11 @@ impl NetPort for OneBus {
     }
 }
 
-fn start(net: &Net, unit: u8, id: u32) -> (Arc<Recorder>, Arc<DeviceCounters>, tokio::task::JoinHandle<sdk::Outage>) {
+fn start(
+    net: &Net,
+    unit: u8,
+    id: u32,
+) -> (Arc<Recorder>, Arc<DeviceCounters>, tokio::task::JoinHandle<sdk::Outage>) {
     let outbox = Recorder::new();
     let counters = Arc::new(DeviceCounters::default());
     let (_, writes) = mpsc::channel(1);
@@ -78,7 +87,9 @@ async fn two_devices_share_one_line() {
     let rows = first.wait_for_rows(20).await;
     assert!(rows.iter().filter(|r| r.0.0 == 10).all(|r| r.2 == Some(Value::U64(100))));
     assert!(rows.iter().filter(|r| r.0.0 == 11).all(|r| r.2 == Some(Value::F64(3.5))));
-    assert!(second.wait_for_rows(20).await.iter().filter(|r| r.0.0 == 20).all(|r| r.2 == Some(Value::U64(200))));
+    assert!(
+        second.wait_for_rows(20).await.iter().filter(|r| r.0.0 == 20).all(|r| r.2 == Some(Value::U64(200)))
+    );
     let outage = three.await.unwrap();
     assert_eq!(outage.fault.code, "modbus.timeout");
     assert!(absent.rows().is_empty());
@@ -90,7 +101,9 @@ async fn two_devices_share_one_line() {
         while counters.failures.load(Relaxed) == before {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
-    }).await.unwrap();
+    })
+    .await
+    .unwrap();
     faults.garbage.store(false, Relaxed);
     first.clear();
     first.wait_for_rows(6).await;

@@ -70,7 +70,10 @@ impl Polled for Handle {
     fn connect(&mut self) -> BoxFuture<'_, Result<(), Outage>> {
         Box::pin(std::future::ready(Ok(())))
     }
-    fn read<'a>(&'a mut self, blocks: &'a [Block]) -> BoxFuture<'a, Result<Vec<BlockReply<Vec<u64>>>, Outage>> {
+    fn read<'a>(
+        &'a mut self,
+        blocks: &'a [Block],
+    ) -> BoxFuture<'a, Result<Vec<BlockReply<Vec<u64>>>, Outage>> {
         Box::pin(async move {
             let mut replies = Vec::new();
             for block in blocks {

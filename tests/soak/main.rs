@@ -1,1 +1,0 @@
-//! Long runs. Placeholder replaced below.
