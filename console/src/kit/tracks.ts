@@ -103,6 +103,17 @@ export function align(tracks: Track[], pick: (track: Track) => (number | null)[]
   return [times, ...columns];
 }
 
+/** Spans put together where they touch. */
+export function union(spans: Span[]): Span[] {
+  const joined: Span[] = [];
+  for (const [from, to] of [...spans].sort((a, b) => a[0] - b[0])) {
+    const last = joined[joined.length - 1];
+    if (last && from <= last[1]) last[1] = Math.max(last[1], to);
+    else joined.push([from, to]);
+  }
+  return joined;
+}
+
 /** Index of the last entry at or before `at_ms`, or -1. */
 export function indexAt(time: number[], at_ms: number): number {
   let low = 0;

@@ -7,8 +7,10 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use types::{Fault, Time, codes};
+use types::{Fault, Time};
 
+/// The code of a refusal that time will lift; `wait_s` says when.
+pub(crate) const WAIT: &str = "session.wait";
 /// Names and peers remembered; the one that is free again soonest makes room.
 const DELAYS_MAX: usize = 10_000;
 /// Failures in a row on one name before it is delayed.
@@ -73,7 +75,7 @@ impl Delays {
         }
         let wait_s = wait.as_secs_f64().ceil() as u64;
         let detail = format!("too many failed attempts: wait {wait_s} s and try again");
-        Err(Fault::new(codes::LIMIT, detail).arg("wait_s", wait_s))
+        Err(Fault::new(WAIT, detail).arg("wait_s", wait_s))
     }
 
     pub(crate) fn failed(&mut self, keys: &[Key], now: Time) {

@@ -8,6 +8,7 @@ use tokio::sync::Semaphore;
 use types::{Fault, Random, codes, random_bytes};
 
 use crate::Secret;
+use crate::delay::WAIT;
 use crate::user::folded;
 
 /// Memory of one hash in KiB: the first choice of the OWASP Password Storage Cheat Sheet for Argon2id.
@@ -98,7 +99,12 @@ pub(crate) fn check_password(password: &Secret, name: &str) -> Result<(), Fault>
     } else {
         return Ok(());
     };
-    Err(Fault::new("password.weak", detail).arg("chars_min", CHARS_MIN).at("/password"))
+    Err(weak(detail))
+}
+
+/// A password that may not be chosen, or none where one is needed.
+pub(crate) fn weak(detail: impl Into<String>) -> Fault {
+    Fault::new("password.weak", detail).arg("chars_min", CHARS_MIN).at("/password")
 }
 
 /// Fewer than four different characters.
@@ -173,8 +179,7 @@ impl Hasher {
 
     async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Fault> {
         let busy = || {
-            Fault::new(codes::LIMIT, "too many people are signing in: wait a moment and try again")
-                .arg("wait_s", 1)
+            Fault::new(WAIT, "too many people are signing in: wait a moment and try again").arg("wait_s", 1)
         };
         let admitted = Arc::clone(&self.admitted).try_acquire_owned().map_err(|_| busy())?;
         let running = Arc::clone(&self.running).acquire_owned().await.map_err(|_| busy())?;
@@ -240,6 +245,6 @@ mod tests {
         let _all =
             hasher.admitted.clone().try_acquire_many_owned((HASHES_AT_ONCE + HASHES_WAITING_MAX) as u32);
         let refused = hasher.verify(&Secret::new("correct horse"), None).await.unwrap_err();
-        assert_eq!(refused.code, codes::LIMIT);
+        assert_eq!(refused.code, WAIT);
     }
 }

@@ -82,7 +82,7 @@ impl Access {
     /// organisations of the node have a user of this name.
     ///
     /// # Errors
-    /// `session.refused` for an unknown name, a wrong password and a disabled user alike; `limit` with `wait_s` after
+    /// `session.refused` for an unknown name, a wrong password and a disabled user alike; `session.wait` with `wait_s` after
     /// failures.
     pub async fn sign_in(&self, name: &str, password: &Secret, peer: IpAddr) -> Result<Session, Fault> {
         let keys = [Key::Name(folded(name).chars().take(200).collect()), Key::peer(peer)];

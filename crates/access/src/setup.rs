@@ -64,7 +64,7 @@ impl Access {
     /// Makes the organisation and its first admin, and signs the admin in. Works once.
     ///
     /// # Errors
-    /// `setup.done` when it was used, `setup.code` for a wrong code, `limit` with `wait_s` after failures, and what is
+    /// `setup.done` when it was used, `setup.code` for a wrong code, `session.wait` with `wait_s` after failures, and what is
     /// wrong with names or password.
     pub async fn setup(&self, input: Setup, peer: IpAddr) -> Result<Session, Fault> {
         let keys = [Key::Setup, Key::peer(peer)];

@@ -2,7 +2,7 @@
 
 use types::{Change, Expected, Fault, ObjectId, OrgId, Page, Query, Revision, Stored, codes};
 
-use crate::password::check_password;
+use crate::password::{check_password, weak};
 use crate::session::{Identity, actor};
 use crate::user::{User, check_name, shown};
 use crate::{Access, Batch, Secret, UserInput, UserView, events};
@@ -29,9 +29,8 @@ impl Access {
         actor: &str,
         input: UserInput,
     ) -> Result<Stored<UserView>, Fault> {
-        let password = input.password.as_ref().ok_or_else(|| {
-            Fault::new("password.weak", "a new user needs a password: enter one").at("/password")
-        })?;
+        let password =
+            input.password.as_ref().ok_or_else(|| weak("a new user needs a password: enter one"))?;
         check_name(&input.name, "/name")?;
         check_password(password, &input.name)?;
         let hash = self.inner.hasher.hash(password, &self.inner.env.random).await?;
@@ -74,7 +73,7 @@ impl Access {
     /// Changes a user's own password; all other sessions of the user end at once.
     ///
     /// # Errors
-    /// `session.refused` for a wrong old password, a weak new one; `limit` with `wait_s` after failures.
+    /// `password.old-wrong` for a wrong old password, a weak new one; `session.wait` with `wait_s` after failures.
     pub async fn change_password(
         &self,
         identity: &Identity,

@@ -72,23 +72,6 @@ impl PlantModel {
         Ok(page.await?.items.pop().map(|stored| stored.body))
     }
 
-    /// The source of something that writes samples and is no device, such as an importer or the HTTP API; made at the
-    /// first call for this object.
-    pub async fn source_for(&self, org: OrgId, actor: &str, object: ObjectId) -> Result<SourceId, Fault> {
-        let writing = self.writing().await?;
-        let filters = vec![Filter::Equal("device", IndexValue::Id(object))];
-        let known = self.all::<Source>(org, Query { filters, ..Query::default() }).await?;
-        if let Some(open) = known.iter().find(|stored| stored.body.to.is_none()) {
-            return Ok(open.body.source);
-        }
-        let number = self.inner.records.allocate(SOURCES, 1).await.map_err(|error| error.fault())?;
-        let from = (self.inner.env.now)();
-        let source = Source { source: SourceId(number), device: object, from, to: None };
-        let documents = vec![put(self.born(), Expected::Absent, &source)?];
-        self.commit(&writing, org, actor, Batch { documents, ..Batch::default() }).await?;
-        Ok(source.source)
-    }
-
     /// Adds a device and gives it its source; `source` and `added` of the caller are ignored.
     ///
     /// # Errors

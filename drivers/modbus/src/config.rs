@@ -51,37 +51,39 @@ pub struct Config {
     pub serial: Option<SerialSettings>,
     /// Unit id (站号). Usually 1; 255 or 0 for some devices that are reached directly over TCP.
     #[serde(default = "unit_id")]
-    #[schema(minimum = 0, maximum = 255)]
+    #[schema(default = unit_id, minimum = 0, maximum = 255)]
     pub unit_id: u8,
     /// How long one request may take.
     #[serde(default = "timeout_ms")]
-    #[schema(minimum = 10, maximum = 60000)]
+    #[schema(default = timeout_ms, minimum = 10, maximum = 60000)]
     pub timeout_ms: u32,
     /// The most registers the device gives in one request.
     #[serde(default = "registers_max")]
-    #[schema(minimum = 1, maximum = 125)]
+    #[schema(default = registers_max, minimum = 1, maximum = 125)]
     pub registers_max: u16,
     /// The most bits the device gives in one request.
     #[serde(default = "bits_max")]
-    #[schema(minimum = 1, maximum = 2000)]
+    #[schema(default = bits_max, minimum = 1, maximum = 2000)]
     pub bits_max: u16,
     /// Read over registers that nobody asked for, to save requests.
     #[serde(default = "yes")]
+    #[schema(default = yes)]
     pub fill_gaps: bool,
     /// The widest gap that is read over, in registers (bits: sixteen times as many).
     #[serde(default = "gap_max")]
-    #[schema(minimum = 0, maximum = 124)]
+    #[schema(default = gap_max, minimum = 0, maximum = 124)]
     pub gap_max: u16,
     /// Ask for each point by itself: for devices that only answer single addresses.
     #[serde(default)]
+    #[schema(default = false)]
     pub one_request_per_point: bool,
     /// Silence before each request.
     #[serde(default)]
-    #[schema(minimum = 0, maximum = 1000)]
+    #[schema(default = 0, minimum = 0, maximum = 1000)]
     pub inter_frame_delay_ms: u32,
     /// Requests on their way at once; more than 1 with `tcp` only.
     #[serde(default = "one")]
-    #[schema(minimum = 1, maximum = 16)]
+    #[schema(default = one, minimum = 1, maximum = 16)]
     pub max_in_flight: u8,
     /// Which function carries a write.
     #[serde(default)]
@@ -215,6 +217,14 @@ mod tests {
         let config = Config::parse(&json!({"transport": "tcp", "host": "10.0.0.5"})).unwrap();
         assert_eq!((config.port(), config.unit_id, config.timeout_ms, config.gap_max), (502, 1, 1_000, 16));
         assert_eq!(config.place(), "10.0.0.5:502");
+        let schema = sdk::http::json_schema::<Config>();
+        let written = serde_json::to_value(&config).unwrap();
+        for (key, default) in
+            schema["properties"].as_object().unwrap().iter().map(|(k, v)| (k, &v["default"]))
+        {
+            assert!(default.is_null() || *default == written[key], "{key}: the schema says {default}");
+        }
+        assert_eq!(schema["properties"]["gap_max"]["default"], 16);
         let again = Config::parse(&serde_json::to_value(&config).unwrap());
         assert_eq!(again, Ok(config), "what is written out reads back");
         let serial = json!({"transport": "serial", "serial": {"path": "/dev/ttyUSB0"}, "unit_id": 17});

@@ -42,6 +42,8 @@ pub(crate) struct Session {
 enum Line {
     Own(Box<dyn Stream>),
     Lent(SerialBus),
+    /// Out of step: a reply may still be on its way, and must not pass for the reply to the next request.
+    Gone,
 }
 
 impl Session {
@@ -59,7 +61,7 @@ impl Session {
                 (Line::Lent(bus), Framing::Rtu, pause.max(silence(settings.baud)))
             }
             (_, transport) => {
-                let host = config.host.as_deref().unwrap_or_default();
+                let host = config.host.as_deref().unwrap_or_default().trim();
                 let timeout = config.timeout().max(CONNECT_TIMEOUT_MIN);
                 let connect = net.connect_tcp(host, config.port(), timeout);
                 let stream = match clock.timeout(timeout, connect).await {
@@ -102,7 +104,12 @@ impl Session {
             Framing::Mbap => self.ask_mbap(requests, &mut replies).await,
             Framing::Rtu => self.ask_rtu(requests, &mut replies).await,
         }
-        .inspect_err(|_| DeviceCounters::count(&self.counters.failures))?;
+        .inspect_err(|_| {
+            DeviceCounters::count(&self.counters.failures);
+            if matches!(self.line, Line::Own(_)) {
+                self.line = Line::Gone;
+            }
+        })?;
         for (_, reply) in &replies {
             if matches!(reply, Reply::Refused(_)) {
                 DeviceCounters::count(&self.counters.failures);
@@ -173,8 +180,12 @@ impl Session {
             let reply = loop {
                 tries -= 1;
                 match self.ask_rtu_once(request).await {
-                    Err(Trouble::Timeout | Trouble::Frame(_)) if tries > 0 => {
+                    Err(trouble @ (Trouble::Timeout | Trouble::Frame(_))) if tries > 0 => {
                         DeviceCounters::count(&self.counters.failures);
+                        if matches!(trouble, Trouble::Timeout) {
+                            // A reply that is only late must come now, or it would be taken for a later one.
+                            self.clock.sleep(self.timeout).await;
+                        }
                     }
                     outcome => break outcome?,
                 }
@@ -187,6 +198,7 @@ impl Session {
     async fn ask_rtu_once(&mut self, request: &Request) -> Result<Reply, Trouble> {
         let mut lent;
         let stream: &mut dyn Stream = match &mut self.line {
+            Line::Gone => return Err(Trouble::Closed),
             Line::Own(stream) => stream.as_mut(),
             Line::Lent(bus) => {
                 // Waiting for one's turn on the bus is not the device's fault, so it has no deadline.

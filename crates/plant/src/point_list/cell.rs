@@ -105,6 +105,8 @@ fn split(text: &str, separators: &[char]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::collection::btree_map;
+    use proptest::prelude::{Strategy, any};
 
     #[test]
     fn states_survive() {
@@ -143,6 +145,27 @@ mod tests {
             ("ten", false, None),
         ] {
             assert_eq!(number(text, comma), expected, "{text}");
+        }
+    }
+
+    /// Names in one language or both, without spaces at their ends, as the plant model keeps them.
+    fn any_states() -> impl Strategy<Value = BTreeMap<i64, Label>> {
+        let name = || "[^\\pC]{0,10}".prop_map(|name| name.trim().to_string());
+        let label = (name(), name()).prop_map(|(zh, en)| Label { zh, en });
+        btree_map(any::<i64>(), label.prop_filter("a state has a name", |label| !label.is_empty()), 0..8)
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_states_survive(list in any_states()) {
+            proptest::prop_assert_eq!(states(&states_text(&list)), Some(list));
+        }
+
+        #[test]
+        fn any_text_is_an_answer(text in "\\PC*") {
+            let _ = (states(&text), value_type(&text), number(&text, true));
+            let shown = guarded(&text);
+            proptest::prop_assert_eq!(unguarded(&shown), text);
         }
     }
 }

@@ -142,7 +142,7 @@ impl Lookup<'_> {
                 Some(Err(_)) => {}
                 None => {
                     let detail = "a point without a device needs a type: choose bool, i64, u64, f32, f64, string or bytes";
-                    let fault = Fault::new("point.type-mismatch", detail);
+                    let fault = Fault::new("point.no-type", detail);
                     return Err(vec![fault.at(place(row.line, Column::ValueType))]);
                 }
             }

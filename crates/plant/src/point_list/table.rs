@@ -186,4 +186,18 @@ mod tests {
         assert_eq!(table.faults[0].args["columns"], "remark, Name".into());
         assert_eq!(table.rows[0].cell(Column::Name), "a");
     }
+    proptest::proptest! {
+        #[test]
+        fn any_bytes_are_an_answer(
+            bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..200),
+            start in "(name|名称)?[,;\t\"]{0,3}",
+            text in "[a,;\"\\n\\r\t ]{0,60}",
+        ) {
+            let _ = Table::read(&bytes);
+            if let Ok(table) = Table::read(format!("{start}{text}").as_bytes()) {
+                let lines = 1 + text.matches('\n').count() as u64 + text.matches('\r').count() as u64;
+                proptest::prop_assert!(table.rows.iter().all(|row| (1..=lines).contains(&row.line)));
+            }
+        }
+    }
 }

@@ -121,3 +121,51 @@ fn what_cannot_be_kept_is_refused_with_its_place() {
         assert_eq!((faults[0].code.as_ref(), faults[0].path.as_deref()), (code, Some(path)), "{json}");
     }
 }
+
+/// Every place of a JSON value.
+fn places(json: &Json, at: &str, found: &mut Vec<String>) {
+    found.push(at.to_string());
+    match json {
+        Json::Object(of) => of.iter().for_each(|(name, value)| places(value, &format!("{at}/{name}"), found)),
+        Json::Array(items) => {
+            items.iter().enumerate().for_each(|(n, item)| places(item, &format!("{at}/{n}"), found));
+        }
+        _ => {}
+    }
+}
+
+#[test]
+fn anything_anywhere_is_an_answer_and_no_panic() {
+    let sound: Json = serde_json::from_str(include_str!("../../tests/fixtures/vendor.tsl.json")).unwrap();
+    let mut found = Vec::new();
+    places(&sound, "", &mut found);
+    let others = [
+        json!(null),
+        json!(true),
+        json!(-1e308),
+        json!(""),
+        json!("x"),
+        json!([]),
+        json!([{}]),
+        json!({}),
+        json!({"x": 1}),
+    ];
+    let mut refused = 0;
+    for place in &found {
+        for other in &others {
+            let mut json = sound.clone();
+            *json.pointer_mut(place).unwrap() = other.clone();
+            match tsl_in(&json) {
+                // What is taken can be written and read again.
+                Ok(read) => {
+                    assert_eq!(tsl_in(&tsl_out(&read.asset_type)).unwrap().asset_type, read.asset_type)
+                }
+                Err(faults) => {
+                    assert!(!faults.is_empty() && faults.iter().all(|fault| fault.path.is_some()), "{json}");
+                    refused += 1;
+                }
+            }
+        }
+    }
+    assert!(refused > found.len(), "{refused}");
+}

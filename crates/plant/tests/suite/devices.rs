@@ -3,7 +3,7 @@
 use serde_json::json;
 use types::{Query, SourceId};
 
-use crate::world::{ACTOR, NOBODYS, OURS, THEIRS, World, codes_and_paths, device, point};
+use crate::world::{ACTOR, OURS, THEIRS, World, codes_and_paths, device, point};
 
 #[tokio::test]
 async fn a_device_keeps_its_source_and_ends_it() {
@@ -34,10 +34,14 @@ async fn a_device_keeps_its_source_and_ends_it() {
 async fn what_is_no_device_has_one_source_too() {
     let world = World::new().await;
     let plant = &world.plant;
-    let ours = plant.source_for(OURS, ACTOR, NOBODYS).await.unwrap();
-    assert_eq!(plant.source_for(OURS, ACTOR, NOBODYS).await, Ok(ours));
-    assert_ne!(plant.source_for(THEIRS, ACTOR, NOBODYS).await, Ok(ours));
-    assert_eq!(world.again().await.source_for(OURS, ACTOR, NOBODYS).await, Ok(ours));
+    let ours = plant.writer_source(OURS).await.unwrap();
+    assert_eq!(plant.writer_source(OURS).await, Ok(ours));
+    assert_eq!(world.again().await.writer_source(OURS).await, Ok(ours));
+    let theirs = plant.writer_source(THEIRS).await.unwrap();
+    let device = world.device(OURS, "Compressor 1").await.body.source.unwrap();
+    assert!(ours != theirs && device != ours && device != theirs);
+    assert_eq!(plant.source(OURS, ours).await.unwrap().map(|source| source.source), Some(ours));
+    assert_eq!(plant.source(OURS, theirs).await.unwrap(), None);
 }
 
 #[tokio::test]

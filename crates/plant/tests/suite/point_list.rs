@@ -89,7 +89,7 @@ async fn a_chinese_list_with_wrong_rows() {
         ("not-found", "line 8, column device"),
         ("exists", "line 9, column name"),
         ("name.invalid", "line 10, column name"),
-        ("point.type-mismatch", "line 11, column type"),
+        ("point.no-type", "line 11, column type"),
         ("invalid", "line 12, column gain"),
         ("invalid", "line 12, column period_ms"),
     ]

@@ -209,10 +209,7 @@ impl Poller {
         blocks: &[Block],
     ) -> Result<(), Outage> {
         for some in blocks.chunks(device.blocks_at_once().max(1)) {
-            while let Ok(order) = self.wiring.writes.try_recv() {
-                self.write(device, order).await?;
-            }
-            let replies = device.read(some).await?;
+            let replies = self.ask(device, some).await?;
             for (block, reply) in some.iter().zip(replies) {
                 if self.take(device, block, reply) == Outcome::Refused {
                     self.halve(device, group, block.clone()).await?;
@@ -220,6 +217,18 @@ impl Poller {
             }
         }
         Ok(())
+    }
+
+    /// Writes what is ordered, then reads.
+    async fn ask<P: Polled>(
+        &mut self,
+        device: &mut P,
+        blocks: &[Block],
+    ) -> Result<Vec<BlockReply<P::Data>>, Outage> {
+        while let Ok(order) = self.wiring.writes.try_recv() {
+            self.write(device, order).await?;
+        }
+        device.read(blocks).await
     }
 
     /// Turns a reply into rows.
@@ -262,7 +271,7 @@ impl Poller {
             let between = (left.area, left.end().min(right.start), right.start);
             let mut both_read = true;
             for half in [left, right] {
-                let replies = device.read(std::slice::from_ref(&half)).await?;
+                let replies = self.ask(device, std::slice::from_ref(&half)).await?;
                 for reply in replies {
                     let outcome = self.take(device, &half, reply);
                     both_read &= outcome == Outcome::Read;
@@ -295,7 +304,7 @@ impl Poller {
         for _ in 0..self.refused.len().min(RECHECKS_MAX) {
             let (group, span) = self.refused.remove(0);
             let Some(block) = Block::around(vec![span]) else { continue };
-            let replies = device.read(std::slice::from_ref(&block)).await?;
+            let replies = self.ask(device, std::slice::from_ref(&block)).await?;
             let read = replies.into_iter().any(|reply| self.take(device, &block, reply) == Outcome::Read);
             if read {
                 self.groups[group].spans.push(span);

@@ -50,11 +50,14 @@ export function findNode(nodes: TreeNode[], id: Id | undefined): TreeNode | unde
 }
 
 const isState = (point: PointItem): boolean => Object.keys(point.body.states ?? {}).length > 0;
+const hasUnit = (point: PointItem): boolean => point.body.unit !== "1";
 const isFigure = (point: PointItem): boolean => !isState(point) && !["string", "bytes", "bool"].includes(point.body.value_type);
 
 function panelOf(id: Id, points: PointItem[], more: Partial<Panel>): Panel {
   const state = points.find(isState);
-  const key = points.filter(isFigure).slice(0, KEY_POINTS_MAX);
+  // What has a unit says more than a bare count or a status word.
+  const figures = points.filter(isFigure);
+  const key = [...figures.filter(hasUnit), ...figures.filter((point) => !hasUnit(point))].slice(0, KEY_POINTS_MAX);
   return { id, path: [], key, points, ...(state ? { state } : {}), ...more };
 }
 

@@ -1,13 +1,23 @@
 //! Whatever the wire does, no wrong value ever comes out: a reading is right or there is none.
 
-use driver_modbus::frame::Framing;
+use driver_modbus::{
+    frame::Framing,
+    pdu::{Exception, Table},
+    sim::{Behaviour, Registers, serve},
+};
 use sdk::{
     BoxFuture, Inspect, OutageKind, Probe,
     contract::driver::{Peer, host_clock, host_net},
 };
 use serde_json::json;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use types::ValueType;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+use types::{Value, ValueType};
 
 use crate::{
     plant::{SimPeer, TIMEOUT_MS, image},
@@ -144,7 +154,7 @@ async fn a_probe_finds_the_other_framing() {
 #[tokio::test]
 async fn an_inspection_shows_cells_holes_and_readings() {
     let peer = SimPeer::start(image(), Framing::Mbap).await;
-    peer.image.set(1, driver_modbus::pdu::Table::HoldingRegisters, 15, &[0x0000, 0x41A4]);
+    peer.image.set(1, Table::HoldingRegisters, 15, &[0x0000, 0x41A4]);
     let inspect = Inspect {
         config: peer.config(),
         address: "40016".into(),
@@ -161,4 +171,54 @@ async fn an_inspection_shows_cells_holes_and_readings() {
     assert_eq!(shown.raw[5].address, "40021");
     let first = &shown.candidates[0];
     assert_eq!((first.address.as_str(), first.value.to_string()), ("40016 float32 cdab", "20.5".into()));
+}
+
+/// Takes its time over the first read after each write.
+struct SlowAfterWrite {
+    image: driver_modbus::sim::Image,
+    slow: AtomicBool,
+}
+
+impl Registers for SlowAfterWrite {
+    fn read(&self, unit: u8, table: Table, start: u16, count: u16) -> Result<Vec<u16>, Exception> {
+        if self.slow.swap(false, Relaxed) {
+            std::thread::sleep(Duration::from_millis(TIMEOUT_MS * 6 / 5));
+        }
+        self.image.read(unit, table, start, count)
+    }
+    fn write(&self, unit: u8, table: Table, start: u16, values: &[u16]) -> Result<(), Exception> {
+        self.image.write(unit, table, start, values)?;
+        self.slow.store(true, Relaxed);
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_late_read_back_is_not_taken_for_the_next_reply() {
+    for (framing, transport) in [(Framing::Mbap, "tcp"), (Framing::Rtu, "rtu_over_tcp")] {
+        let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        // A thread of its own, because it sleeps; it ends with the test program.
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                let units = SlowAfterWrite { image: image(), slow: AtomicBool::new(false) };
+                let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+                serve(listener, Arc::new(units), Behaviour { framing, ..Behaviour::tcp(host_clock()) }).await
+            })
+        });
+        let config =
+            json!({"transport": transport, "host": "127.0.0.1", "port": port, "timeout_ms": TIMEOUT_MS});
+        // Two requests of the same shape, so that only the order tells their replies apart.
+        let points = vec![point(0, "hr:0", ValueType::U64), point(1, "hr:40", ValueType::U64)];
+        let mut running = Running::start(config, points);
+        running.outbox.wait_for_rows(4).await;
+        let written = running.write(0, Value::U64(7)).await.unwrap();
+        assert_eq!(written.read_back, None, "written, but not read back in time");
+        assert_eq!(running.outage().await.kind, OutageKind::Connection);
+        for (point, _, value, _) in running.outbox.rows() {
+            assert_eq!(value, Some(Value::U64([1_000, 1_040][point.0 as usize])), "{transport}");
+        }
+    }
 }
