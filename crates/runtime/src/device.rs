@@ -54,7 +54,7 @@ impl Supervised {
             let detail =
                 format!("this node has no driver `{}`: choose another, or install it", self.spec.driver);
             return Outage::configuration(
-                Fault::new("device.no-driver", detail).arg("driver", self.spec.driver.as_str()),
+                Fault::new("driver.unknown", detail).arg("driver", self.spec.driver.as_str()),
             );
         };
         let (sender, writes) = mpsc::channel(DeviceTask::WRITES_MAX);

@@ -46,7 +46,7 @@ impl DriverChecks {
         self.0.get(id).ok_or_else(|| {
             let known: Vec<&str> = self.0.keys().copied().collect();
             let detail = format!("there is no driver `{id}`: choose one of {}", known.join(", "));
-            Fault::new("device.no-driver", detail).arg("driver", id).at("/driver")
+            Fault::new("driver.unknown", detail).arg("driver", id).at("/driver")
         })
     }
 }

@@ -206,6 +206,7 @@ fn status_of(fault: &Fault) -> StatusCode {
         codes::STORAGE_REFUSED => StatusCode::INSUFFICIENT_STORAGE,
         codes::INTERNAL => StatusCode::INTERNAL_SERVER_ERROR,
         "origin.refused" => StatusCode::FORBIDDEN,
+        "session.wait" => StatusCode::TOO_MANY_REQUESTS,
         code if code.starts_with("session.") => StatusCode::UNAUTHORIZED,
         code if code.starts_with("write.") => StatusCode::CONFLICT,
         _ => StatusCode::UNPROCESSABLE_ENTITY,

@@ -383,6 +383,10 @@ impl Poller {
 
     async fn write<P: Polled>(&mut self, device: &mut P, order: WriteOrder) -> Result<(), Outage> {
         let WriteOrder { point, value, reply } = order;
+        if reply.is_closed() {
+            // Taken back while it waited: writing was switched off, or nobody waits for it any more.
+            return Ok(());
+        }
         let outcome = self.try_write(device, point, value).await;
         let (answer, lost) = match outcome {
             Ok(written) => (Ok(written), Ok(())),
