@@ -10,3 +10,4 @@ mod peers;
 mod process;
 mod soak;
 mod support;
+mod writes;

@@ -89,6 +89,20 @@ export function fromBuckets(columns: Aggregate, bucket_ms: number, gap_ms: numbe
   return track;
 }
 
+/** A break lasts from value to value: the chart cuts the line only between neighbouring entries, whosever they are. */
+function widenBreaks(column: (number | null | undefined)[]): void {
+  let open = 0;
+  let broken = false;
+  for (let i = 0; i <= column.length; i += 1) {
+    const value = column[i];
+    if (value === null) broken = true;
+    if (typeof value !== "number" && i < column.length) continue;
+    if (broken) column.fill(null, open, i);
+    open = i + 1;
+    broken = false;
+  }
+}
+
 /** Columns for a chart over one shared time axis: `undefined` where a track has nothing to say, `null` where it breaks. */
 export function align(tracks: Track[], pick: (track: Track) => (number | null)[][]): [number[], ...(number | null | undefined)[][]] {
   const times = [...new Set(tracks.flatMap((track) => track.time))].sort((a, b) => a - b);
@@ -97,6 +111,7 @@ export function align(tracks: Track[], pick: (track: Track) => (number | null)[]
     pick(track).map((values) => {
       const column = new Array<number | null | undefined>(times.length).fill(undefined);
       track.time.forEach((time, i) => (column[place.get(time)!] = values[i]));
+      widenBreaks(column);
       return column;
     }),
   );

@@ -95,8 +95,8 @@ impl Value {
             Value::Bool(v) => Json::Bool(*v),
             Value::I64(v) => Json::String(v.to_string()),
             Value::U64(v) => Json::String(v.to_string()),
-            Value::F32(v) => float_json(v.is_finite(), v.to_string()),
-            Value::F64(v) => float_json(v.is_finite(), v.to_string()),
+            Value::F32(v) => float_json(v.is_finite(), format!("{v:?}")),
+            Value::F64(v) => float_json(v.is_finite(), format!("{v:?}")),
             Value::String(v) => Json::String(v.to_string()),
             Value::Bytes(v) => Json::String(v.iter().map(|b| format!("{b:02x}")).collect()),
         }
@@ -176,6 +176,7 @@ mod tests {
             assert_eq!(Value::from_json(value.value_type(), &value.to_json()), Ok(value));
         }
         assert_eq!(Value::F32(0.1).to_json().to_string(), "0.1");
+        assert_eq!(Value::F64(5.0).to_json().to_string(), "5.0");
     }
 
     #[test]

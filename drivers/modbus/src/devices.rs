@@ -38,11 +38,8 @@ fn second() -> u32 {
     1_000
 }
 
-const FILES: [&str; 3] = [
-    include_str!("../devices/eastron-sdm120.toml"),
-    include_str!("../devices/eastron-sdm630.toml"),
-    include_str!("../devices/schneider-pm5350.toml"),
-];
+const FILES: [&str; 2] =
+    [include_str!("../devices/eastron-sdm120.toml"), include_str!("../devices/eastron-sdm630.toml")];
 
 /// All maps, by vendor and model.
 pub fn maps() -> Result<Vec<DeviceMap>, toml::de::Error> {

@@ -42,11 +42,17 @@ impl Schedule {
     pub fn next(&self) -> Option<Duration> {
         self.groups.iter().map(|g| g.next_ns).min().map(Duration::from_nanos)
     }
-    /// Everything due at `now`; each is then due again in the future, never twice in a row.
-    pub fn take(&mut self, now: Duration) -> Vec<Due> {
+    /// Whether any of the first `groups` is due at `now`.
+    pub fn is_due(&self, now: Duration, groups: usize) -> bool {
+        let now_ns = nanos(now);
+        self.groups.iter().take(groups).any(|g| g.next_ns <= now_ns)
+    }
+    /// What of the first `groups` is due at `now`; each is then due again in the future, never twice in a row.
+    pub fn take(&mut self, now: Duration, groups: usize) -> Vec<Due> {
         let now_ns = nanos(now);
         let mut due = Vec::new();
-        for (group, g) in self.groups.iter_mut().enumerate().filter(|(_, g)| g.next_ns <= now_ns) {
+        let groups = self.groups.iter_mut().take(groups).enumerate();
+        for (group, g) in groups.filter(|(_, g)| g.next_ns <= now_ns) {
             due.push(Due { group, late: (now_ns - g.next_ns) / g.period_ns });
             g.next_ns = g.first_after(now_ns);
         }
@@ -83,23 +89,23 @@ mod tests {
     #[test]
     fn fixed_rate_whatever_a_cycle_takes() {
         let mut schedule = Schedule::new(&[MS(1_000)], 7, MS(12_345));
-        assert_eq!(schedule.take(MS(12_345)), [Due { group: 0, late: 0 }], "at once");
+        assert_eq!(schedule.take(MS(12_345), 1), [Due { group: 0, late: 0 }], "at once");
         let first = schedule.next().unwrap();
         assert!(first > MS(12_345) && first <= MS(13_345));
         for n in 0..5 {
             let due = first + MS(1_000) * n;
             assert_eq!(schedule.next(), Some(due));
-            assert_eq!(schedule.take(due - MS(1)), []);
-            assert_eq!(schedule.take(due + MS(300)), [Due { group: 0, late: 0 }]);
+            assert_eq!(schedule.take(due - MS(1), 1), []);
+            assert_eq!(schedule.take(due + MS(300), 1), [Due { group: 0, late: 0 }]);
         }
     }
 
     #[test]
     fn late_cycles_are_skipped_and_counted() {
         let mut schedule = Schedule::new(&[MS(100)], 1, MS(0));
-        schedule.take(MS(0));
+        schedule.take(MS(0), 1);
         let first = schedule.next().unwrap();
-        assert_eq!(schedule.take(first + MS(350)), [Due { group: 0, late: 3 }]);
+        assert_eq!(schedule.take(first + MS(350), 1), [Due { group: 0, late: 3 }]);
         assert_eq!(schedule.next(), Some(first + MS(400)));
     }
 
@@ -108,7 +114,7 @@ mod tests {
         let mut quarters = [0; 4];
         for seed in 0..400 {
             let mut schedule = Schedule::new(&[MS(1_000)], seed, MS(0));
-            schedule.take(MS(0));
+            schedule.take(MS(0), 1);
             quarters[(schedule.next().unwrap().as_millis() % 1_000 / 250) as usize] += 1;
         }
         assert!(quarters.iter().all(|n| (60..140).contains(n)), "{quarters:?}");

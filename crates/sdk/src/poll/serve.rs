@@ -4,7 +4,11 @@
 //! cycle asks around it. What stays refused gets one Bad row and is asked for again, alone, now and then: a controller
 //! that was being loaded has its registers back later.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 use tokio::sync::mpsc;
 use types::{Fault, PointId, Quality, Section, Time, Value, ValueType, codes};
 
@@ -88,8 +92,10 @@ pub struct Wiring {
 
 /// Runs a device until its connection is lost.
 pub async fn serve<P: Polled>(mut device: P, wiring: Wiring) -> Outage {
-    let mut poller = Poller::new(wiring);
-    let Err(outage) = poller.run(&mut device).await;
+    if let Err(outage) = device.connect().await {
+        return outage;
+    }
+    let Err(outage) = Poller::new(wiring).run(&mut device).await;
     outage
 }
 
@@ -99,7 +105,9 @@ enum Endless {}
 struct Poller {
     wiring: Wiring,
     by_point: HashMap<PointId, u32>,
+    /// By period, the shortest first; the same in the schedule.
     groups: Vec<Group>,
+    schedule: Schedule,
     holes: Holes,
     /// Items that the device refuses, next to be asked again first.
     refused: Vec<(usize, Span)>,
@@ -128,11 +136,14 @@ impl Poller {
             }
         }
         groups.sort_by_key(|g| g.period);
+        let periods: Vec<Duration> = groups.iter().map(|g| g.period).collect();
+        let schedule = Schedule::new(&periods, wiring.phase_seed, wiring.clock.monotonic());
         let by_point = wiring.points.iter().zip(0..).map(|(point, item)| (point.id, item)).collect();
         Poller {
             wiring,
             by_point,
             groups,
+            schedule,
             holes: Holes::default(),
             refused: Vec::new(),
             outdated: false,
@@ -142,29 +153,19 @@ impl Poller {
     }
 
     async fn run<P: Polled>(&mut self, device: &mut P) -> Result<Endless, Outage> {
-        device.connect().await?;
         self.replan();
         self.report_unreadable();
         if self.groups.is_empty() {
             // Nothing will be asked, so this is the only sign of life there is.
             self.wiring.outbox.online();
         }
-        let clock = self.wiring.clock.clone();
-        let periods: Vec<Duration> = self.groups.iter().map(|g| g.period).collect();
-        let mut schedule = Schedule::new(&periods, self.wiring.phase_seed, clock.monotonic());
-        let mut recheck = clock.monotonic() + RECHECK_PERIOD;
         self.publish(device).await?;
+        let clock = self.wiring.clock.clone();
+        let mut recheck = clock.monotonic() + RECHECK_PERIOD;
         loop {
-            let next = schedule.next().unwrap_or(recheck).min(recheck);
+            let next = self.schedule.next().unwrap_or(recheck).min(recheck);
             self.writes_until(device, clock.sleep_until(next)).await?;
-            for due in schedule.take(clock.monotonic()) {
-                let late = &self.wiring.counters.late_cycles;
-                late.fetch_add(due.late, std::sync::atomic::Ordering::Relaxed);
-                let read = self.cycle(device, due.group).await;
-                // What was read before the loss is not thrown away.
-                self.publish(device).await?;
-                read?;
-            }
+            self.cycles(device, self.groups.len()).await?;
             if clock.monotonic() >= recheck {
                 let read = self.recheck(device).await;
                 self.publish(device).await?;
@@ -175,6 +176,24 @@ impl Poller {
                 self.replan();
             }
         }
+    }
+
+    /// Runs what is due of the first `groups`.
+    fn cycles<'a, P: Polled>(
+        &'a mut self,
+        device: &'a mut P,
+        groups: usize,
+    ) -> BoxFuture<'a, Result<(), Outage>> {
+        Box::pin(async move {
+            for due in self.schedule.take(self.wiring.clock.monotonic(), groups) {
+                self.wiring.counters.late_cycles.fetch_add(due.late, Ordering::Relaxed);
+                let read = self.cycle(device, due.group).await;
+                // What was read before a loss is not thrown away.
+                self.publish(device).await?;
+                read?;
+            }
+            Ok(())
+        })
     }
 
     fn replan(&mut self) {
@@ -214,6 +233,10 @@ impl Poller {
                 if self.take(device, block, reply) == Outcome::Refused {
                     self.halve(device, group, block.clone()).await?;
                 }
+            }
+            // A long cycle lets shorter periods in between its blocks.
+            if self.schedule.is_due(self.wiring.clock.monotonic(), group) {
+                self.cycles(device, group).await?;
             }
         }
         Ok(())

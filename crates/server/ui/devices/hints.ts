@@ -10,9 +10,11 @@ export interface DriverHints {
   matters: (path: string, config: Config) => boolean;
   /** A first guess at the device's name. */
   name: (config: Config) => string;
-  /** Where to look first. */
-  address: string;
+  /** Where to look first: the tables of the protocol, the usual one first. */
+  addresses: { address: string; label: string }[];
 }
+
+const MODBUS_PORT = 502;
 
 const modbus: DriverHints = {
   first: ["transport", "host", "port", "serial.path", "serial.baud", "serial.parity", "unit_id"],
@@ -26,10 +28,16 @@ const modbus: DriverHints = {
   },
   name: (config) => {
     const serial = config["serial"] as Config | undefined;
-    const place = config["transport"] === "serial" ? String(serial?.["path"] ?? "") : String(config["host"] ?? "");
+    const port = Number(config["port"] ?? MODBUS_PORT) === MODBUS_PORT ? "" : `:${String(config["port"])}`;
+    const place = config["transport"] === "serial" ? String(serial?.["path"] ?? "") : `${String(config["host"] ?? "")}${port}`;
     return `Modbus ${place.split("/").pop()} #${String(config["unit_id"] ?? 1)}`;
   },
-  address: "40001",
+  addresses: [
+    { address: "40001", label: "4x" },
+    { address: "30001", label: "3x" },
+    { address: "10001", label: "1x" },
+    { address: "00001", label: "0x" },
+  ],
 };
 
 const plain = (driver: string): DriverHints => ({
@@ -38,7 +46,7 @@ const plain = (driver: string): DriverHints => ({
   focus: "",
   matters: () => true,
   name: () => driver,
-  address: "",
+  addresses: [],
 });
 
 const KNOWN: Record<string, DriverHints> = { modbus };

@@ -173,22 +173,26 @@ async fn an_inspection_shows_cells_holes_and_readings() {
     assert_eq!((first.address.as_str(), first.value.to_string()), ("40016 float32 cdab", "20.5".into()));
 }
 
-/// Takes its time over the first read after each write.
+/// Takes longer than the timeout over the first read after a write, and a while over each that follows.
 struct SlowAfterWrite {
     image: driver_modbus::sim::Image,
-    slow: AtomicBool,
+    written: AtomicBool,
+    late: AtomicBool,
 }
 
 impl Registers for SlowAfterWrite {
     fn read(&self, unit: u8, table: Table, start: u16, count: u16) -> Result<Vec<u16>, Exception> {
-        if self.slow.swap(false, Relaxed) {
+        if self.written.swap(false, Relaxed) {
             std::thread::sleep(Duration::from_millis(TIMEOUT_MS * 6 / 5));
+        } else if self.late.load(Relaxed) {
+            std::thread::sleep(Duration::from_millis(TIMEOUT_MS / 6));
         }
         self.image.read(unit, table, start, count)
     }
     fn write(&self, unit: u8, table: Table, start: u16, values: &[u16]) -> Result<(), Exception> {
         self.image.write(unit, table, start, values)?;
-        self.slow.store(true, Relaxed);
+        self.written.store(true, Relaxed);
+        self.late.store(true, Relaxed);
         Ok(())
     }
 }
@@ -203,7 +207,11 @@ async fn a_late_read_back_is_not_taken_for_the_next_reply() {
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async {
-                let units = SlowAfterWrite { image: image(), slow: AtomicBool::new(false) };
+                let units = SlowAfterWrite {
+                    image: image(),
+                    written: AtomicBool::new(false),
+                    late: AtomicBool::new(false),
+                };
                 let listener = tokio::net::TcpListener::from_std(listener).unwrap();
                 serve(listener, Arc::new(units), Behaviour { framing, ..Behaviour::tcp(host_clock()) }).await
             })

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Mutex, MutexGuard, PoisonError, atomic::Ordering},
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 use tokio::{sync::oneshot, task::JoinHandle};
 use types::Scaling;
@@ -234,6 +234,21 @@ async fn late_cycles_are_counted_and_never_queued() {
     bench.device.forget();
     bench.fake.advance(SECOND * 5).await;
     assert!(bench.device.reads().len() <= 6, "nothing had piled up");
+}
+
+#[tokio::test]
+async fn a_long_cycle_does_not_hold_up_a_short_period() {
+    let mut items: Vec<_> = (0..30).map(|i| at(i * 50)).collect();
+    items.iter_mut().for_each(|item| item.0.period_ms = 60_000);
+    items[0].0.period_ms = 500;
+    let device = Device { read_ms: 100, ..holding((0..30).map(|i| i * 50)) };
+    let bench = bench(device, items, LIMITS);
+    bench.fake.advance(SECOND * 10).await;
+    let rows = bench.outbox.rows();
+    let short = rows.iter().filter(|r| r.0 == PointId(0)).count();
+    assert!((20..=21).contains(&short), "{short} readings at 500 ms in 10 s");
+    assert!(rows.iter().filter(|r| r.0 != PointId(0)).count() >= 29, "and the long cycle was done");
+    assert_eq!(bench.counters.late_cycles.load(Ordering::Relaxed), 0);
 }
 
 #[tokio::test]
