@@ -36,7 +36,8 @@ enum Command {
     /// Run the simulated plant alone: Modbus TCP servers on this machine.
     Plant(demo::PlantOptions),
     /// Give the running simulated plant a command, such as `fault leak on`; `help` lists them.
-    PlantCommand {
+    #[command(name = "plant-command")]
+    TellPlant {
         /// Where the plant takes commands.
         #[arg(long, default_value_t = demo::CONTROL_PORT)]
         port: u16,
@@ -71,7 +72,7 @@ async fn run(command: Command, config: Config) -> Result<(), String> {
         Command::Demo(options) => demo::demo(config, options).await,
         Command::SetupCode => serve::print_setup_code(&config).await.map_err(|e| e.to_string()),
         Command::Plant(options) => demo::plant(options).await,
-        Command::PlantCommand { port, words } => demo::plant_command(port, &words.join(" ")).await,
+        Command::TellPlant { port, words } => demo::plant_command(port, &words.join(" ")).await,
         Command::Openapi => {
             let document = server::openapi(&catalog::apps());
             println!("{}", serde_json::to_string_pretty(&document).map_err(|e| e.to_string())?);

@@ -1,6 +1,6 @@
 //! `kill -9` and power loss while rows come in: what was acknowledged is there, once, and the node starts.
 //!
-//! Short here; `cargo x soak kill` and `cargo x soak power` run the same code for longer and write `bench/results/`.
+//! `cargo x soak kill` and `cargo x soak power` run the same code for longer.
 
 use std::{
     path::Path,
@@ -20,7 +20,16 @@ const WRITERS: usize = 4;
 
 #[test]
 fn killed_at_any_moment_nothing_acknowledged_is_lost() {
-    let mut soak = Soak::begin("kill", 20);
+    kill(Soak::short("kill", 20));
+}
+
+#[test]
+#[ignore = "soak: kill -9 at random moments of ingest, 50 cycles"]
+fn soak_kill() {
+    kill(Soak::long("kill", 50));
+}
+
+fn kill(mut soak: Soak) {
     let dir = TempDir::new("kill");
     let ledgers: Vec<Arc<Mutex<Ledger>>> = (0..WRITERS).map(|_| Arc::default()).collect();
     let process = Process::serve(dir.path(), &[("SINEW_STORAGE_MEMORY_MIB", "1")]);
@@ -104,7 +113,16 @@ fn run(command: &mut Command) -> bool {
 
 #[test]
 fn power_lost_at_any_moment_nothing_acknowledged_is_lost() {
-    let mut soak = Soak::begin("power", 5);
+    lose_power(Soak::short("power", 5));
+}
+
+#[test]
+#[ignore = "soak: power cut at random moments of ingest, 40 cycles"]
+fn soak_power() {
+    lose_power(Soak::long("power", 40));
+}
+
+fn lose_power(mut soak: Soak) {
     let Some(disk) = PowerDisk::make() else {
         println!("loop mounts are not allowed here; the historian's simulated disk covers power loss");
         return;

@@ -1,4 +1,5 @@
 //! Whole-product scenarios: everything real, over the doors a user has.
+#![allow(clippy::print_stdout, reason = "tests say what they measured and what they passed over")]
 
 mod authority;
 mod faults;

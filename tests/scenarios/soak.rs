@@ -1,5 +1,5 @@
-//! A run of cycles: a few in an ordinary test, many under `cargo x soak NAME`, which sets `SOAK_CYCLES` and gets a
-//! file in `bench/results/` that holds commit, seed, load and counts. A run that was cut goes on where it stopped.
+//! A run of cycles: a few in an ordinary test, many under `cargo x soak NAME`, which leaves a file in `bench/results/`
+//! that holds commit, seed, load and counts. A long run that was cut goes on where it stopped.
 
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -17,23 +17,35 @@ pub(crate) struct Soak {
 }
 
 impl Soak {
-    /// `few` cycles unless the environment asks for more.
-    pub(crate) fn begin(name: &'static str, few: u64) -> Soak {
-        let asked = std::env::var("SOAK_CYCLES").ok().and_then(|v| v.parse().ok());
-        let file = asked.map(|_: u64| {
-            Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../bench/results/{name}.json"))
-        });
-        let earlier = file.as_ref().and_then(|f| std::fs::read(f).ok());
-        let earlier: Option<Value> = earlier.and_then(|text| serde_json::from_slice(&text).ok());
-        let earlier = earlier.filter(|e| e["commit"] == json!(commit()));
-        let before = earlier.as_ref().and_then(|e| e["cycles"].as_u64()).unwrap_or(0);
-        let wanted = asked.unwrap_or(few);
-        // Each part of a run draws other moments.
-        let seed = 0x5EED ^ (before << 32);
-        let (done, counted) = (0, 0);
-        Soak { name, wanted, done, before, counted, state: seed, seed, started: std::time::Instant::now(), file }
+    /// A few cycles, for an ordinary test run.
+    pub(crate) fn short(name: &'static str, cycles: u64) -> Soak {
+        Soak::new(name, cycles, 0, None)
     }
 
+    /// Many cycles, with a result file; goes on after those that this commit has done already.
+    pub(crate) fn long(name: &'static str, cycles: u64) -> Soak {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../bench/results/{name}.json"));
+        let earlier = std::fs::read(&file).ok().and_then(|text| serde_json::from_slice::<Value>(&text).ok());
+        let earlier = earlier.filter(|e| e["commit"] == json!(commit()));
+        let before = earlier.and_then(|e| e["cycles"].as_u64()).filter(|done| *done < cycles).unwrap_or(0);
+        Soak::new(name, cycles, before, Some(file))
+    }
+
+    fn new(name: &'static str, wanted: u64, before: u64, file: Option<PathBuf>) -> Soak {
+        // Each part of a run draws other moments.
+        let seed = 0x5EED ^ (before << 32);
+        let started = std::time::Instant::now();
+        Soak { name, wanted, done: 0, before, counted: 0, state: seed, seed, started, file }
+    }
+
+    /// A run that `cargo x soak` asked for.
+    pub(crate) fn is_long(&self) -> bool {
+        self.file.is_some()
+    }
+
+    pub(crate) fn name(&self) -> &'static str {
+        self.name
+    }
     /// Whether another cycle is due.
     pub(crate) fn more(&self) -> bool {
         self.before + self.done < self.wanted

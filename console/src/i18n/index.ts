@@ -74,7 +74,8 @@ export function faultText(fault: Fault): FaultText {
     return key ? t(key, args) : "";
   };
   const what = part("what");
-  return what ? { what, why: part("why"), next: part("next") } : { what: fault.detail, why: "", next: "" };
+  // A text without a cause leaves the cause to the server, which knows the particular case.
+  return what ? { what, why: part("why") || fault.detail, next: part("next") } : { what: fault.detail, why: "", next: "" };
 }
 
 /** The same in one line. */

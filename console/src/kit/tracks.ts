@@ -42,7 +42,8 @@ export function append(track: Track, time_ms: number, value: JsonValue, quality:
   const number = bad ? null : asNumber(value);
   if (number !== null) {
     closeBad(track, time_ms);
-    if (before !== undefined && time_ms - before > gap_ms) push(track, before + 1, null);
+    const unbroken = track.mean[track.mean.length - 1] !== null;
+    if (before !== undefined && unbroken && time_ms - before > gap_ms) push(track, before + 1, null);
   } else if (bad && track.bad[track.bad.length - 1]?.[1] !== Infinity) track.bad.push([time_ms, Infinity]);
   push(track, time_ms, number);
 }

@@ -1,7 +1,7 @@
 //! The log: where a batch becomes durable before it is acknowledged.
 //!
 //! ```text
-//! N.log  = header (format.rs, magic SINEWLOG) · block {first lsn u64} · record *
+//! N.log  = header (format.rs, magic SINEWLOG) · block {first lsn u64} · record * · zero *
 //! record = block { lsn u64 · place in its group u32 · kind u8 = 1 · source u32 · epoch u32 · first sequence u64 · recorded i64 · origin u8
 //!          · sections (codec.rs) }
 //! ```
@@ -10,6 +10,11 @@
 //! unfinished write unless a whole record of a later group follows. A file holds a record only once its header is durable. **A file's first lsn voids
 //! every record of that lsn or later in the files before it**: that is how a file whose sync failed is left behind
 //! without trusting or touching it again. A failed sync is never retried: the kernel may have dropped the pages.
+//!
+//! **A record is written only over zeros that are durable already**, so that its sync waits for data blocks and for
+//! nothing else: with a file that grows, ext4 may report a sync as done and lose, when the power goes just then, the size
+//! or the extent that makes the bytes readable. The room of zeros doubles with the file and is made after the
+//! acknowledgement, ahead of need; a store that rests costs one small room. Zeros lost to a power cut hold no record.
 
 use std::{
     io,
@@ -27,6 +32,13 @@ use crate::{
 
 /// Bytes after which the next group goes to a new file.
 pub(crate) const FILE_BYTES: u64 = 64 << 20;
+/// Zeroed bytes ahead of the records of a new file.
+const ROOM_BYTES_MIN: u64 = 64 << 10;
+/// The most zeroed bytes ahead of the records: what one pause between two groups may write.
+const ROOM_BYTES_MAX: u64 = 4 << 20;
+/// Bytes of one write of zeros.
+const ZEROS_BYTES: usize = 64 << 10;
+static ZEROS: [u8; ZEROS_BYTES] = [0; ZEROS_BYTES];
 /// Bytes before the first record of a file.
 pub(crate) const PREFIX_BYTES: usize = HEADER_BYTES + FRAME_BYTES + 8;
 /// Bytes of a record before its sections.
@@ -91,7 +103,7 @@ impl Record {
     }
 }
 
-/// Why a group of records is not durable.
+/// Why a group of records, or room for it, is not durable.
 #[derive(Debug)]
 pub(crate) enum CommitError {
     /// Nothing of it is in the log.
@@ -106,14 +118,54 @@ pub(crate) struct ClosedFile {
     pub(crate) path: PathBuf,
     /// One past its last lsn.
     pub(crate) end: u64,
+    /// Bytes before its zeros.
     pub(crate) bytes: u64,
 }
 
 struct OpenFile {
     file: Box<dyn DiskFile>,
     path: PathBuf,
-    /// Bytes that are durable.
+    /// Bytes of prefix and records; all durable.
     len: u64,
+    /// Bytes that are durable; those from `len` on are zero.
+    allocated: u64,
+}
+
+/// Room that a file with so many bytes of records should have ahead of them.
+fn room_wanted(len: u64) -> u64 {
+    len.clamp(ROOM_BYTES_MIN, ROOM_BYTES_MAX).min(FILE_BYTES.saturating_sub(len))
+}
+
+impl OpenFile {
+    /// Makes sure that `bytes` more can be written without growing the file.
+    fn make_room(&mut self, bytes: u64) -> Result<(), CommitError> {
+        let needed = self.len + bytes;
+        if needed <= self.allocated {
+            return Ok(());
+        }
+        match self.zero_to(needed + room_wanted(needed)) {
+            // A disk that is nearly full may still have space for the records alone.
+            Err(CommitError::Write(_)) => self.zero_to(needed),
+            done => done,
+        }
+    }
+
+    /// Makes the file `end` bytes long with durable zeros, or leaves it as it was.
+    fn zero_to(&mut self, end: u64) -> Result<(), CommitError> {
+        let mut at = self.allocated;
+        while at < end {
+            let zeros = &ZEROS[..ZEROS.len().min((end - at) as usize)];
+            if let Err(error) = self.file.write_at(zeros, at) {
+                // Best effort: gives the space back. Zeros that stay are as good as none.
+                let _ = self.file.truncate(self.allocated);
+                return Err(CommitError::Write(error));
+            }
+            at += zeros.len() as u64;
+        }
+        self.file.sync_data().map_err(CommitError::Sync)?;
+        self.allocated = end;
+        Ok(())
+    }
 }
 
 /// The writing end.
@@ -142,23 +194,18 @@ impl Log {
         self.next_lsn
     }
 
-    /// Bytes of all files.
+    /// Bytes of all files without their zeros.
     pub(crate) fn bytes(&self) -> u64 {
         self.closed.iter().map(|f| f.bytes).sum::<u64>() + self.current.as_ref().map_or(0, |f| f.len)
     }
 
     /// Makes `records` stamped records, that fill `bytes`, durable. `number` names the next new file.
     pub(crate) fn commit(&mut self, bytes: &[u8], records: u64, number: &mut u64) -> Result<(), CommitError> {
-        if self.current.as_ref().is_some_and(|file| file.len >= FILE_BYTES) {
-            self.close_current();
-        }
-        let mut open = match self.current.take() {
-            Some(open) => open,
-            None => self.begin_file(number).map_err(CommitError::Write)?,
-        };
+        let mut open = self.file_with_room(bytes.len() as u64, number)?;
         if let Err(error) = open.file.write_at(bytes, open.len) {
+            // What was written must not be read back as records.
             match open.file.truncate(open.len) {
-                Ok(()) => self.current = Some(open),
+                Ok(()) => self.current = Some(OpenFile { allocated: open.len, ..open }),
                 Err(_) => self.leave(open),
             }
             return Err(CommitError::Write(error));
@@ -173,7 +220,44 @@ impl Log {
         Ok(())
     }
 
-    fn begin_file(&mut self, number: &mut u64) -> io::Result<OpenFile> {
+    /// Makes room for the groups to come while nobody waits for an acknowledgement. No space for it is no failure: the
+    /// group that needs it will tell.
+    pub(crate) fn make_room_ahead(&mut self) -> Result<(), CommitError> {
+        let is_short = |open: &mut OpenFile| open.allocated - open.len < room_wanted(open.len) / 2;
+        let Some(mut open) = self.current.take_if(is_short) else { return Ok(()) };
+        match open.zero_to(open.len + room_wanted(open.len)) {
+            Err(CommitError::Sync(error)) => {
+                self.leave(open);
+                Err(CommitError::Sync(error))
+            }
+            Ok(()) | Err(CommitError::Write(_)) => {
+                self.current = Some(open);
+                Ok(())
+            }
+        }
+    }
+
+    /// Takes out the file that the next group of `bytes` goes to.
+    fn file_with_room(&mut self, bytes: u64, number: &mut u64) -> Result<OpenFile, CommitError> {
+        if self.current.as_ref().is_some_and(|file| file.len >= FILE_BYTES) {
+            self.close_current();
+        }
+        let Some(mut open) = self.current.take() else { return self.begin_file(bytes, number) };
+        match open.make_room(bytes) {
+            Ok(()) => Ok(open),
+            Err(CommitError::Write(error)) => {
+                self.current = Some(open);
+                Err(CommitError::Write(error))
+            }
+            Err(CommitError::Sync(error)) => {
+                self.leave(open);
+                Err(CommitError::Sync(error))
+            }
+        }
+    }
+
+    /// Makes a file with room for `bytes` of records.
+    fn begin_file(&mut self, bytes: u64, number: &mut u64) -> Result<OpenFile, CommitError> {
         let path = self.dir.join(file_name(*number, "log"));
         let mut prefix = Vec::with_capacity(PREFIX_BYTES);
         put_header(&mut prefix, LOG, self.store_id, *number);
@@ -181,17 +265,20 @@ impl Log {
         prefix.extend_from_slice(&self.next_lsn.to_le_bytes());
         end_block(&mut prefix, began);
         *number += 1;
-        let file = self.disk.create(&path)?;
-        let made = file
-            .write_at(&prefix, 0)
-            .and_then(|()| file.sync_data())
-            .and_then(|()| self.disk.sync_dir(&self.dir));
-        match made {
-            Ok(()) => Ok(OpenFile { file, path, len: prefix.len() as u64 }),
-            Err(error) => {
+        let file = self.disk.create(&path).map_err(CommitError::Write)?;
+        let len = prefix.len() as u64;
+        let mut open = OpenFile { file, path, len, allocated: len };
+        let made = match open.file.write_at(&prefix, 0) {
+            Ok(()) => open.make_room(bytes),
+            Err(error) => Err(CommitError::Write(error)),
+        };
+        let named = |()| self.disk.sync_dir(&self.dir).map_err(CommitError::Write);
+        match made.and_then(named) {
+            Ok(()) => Ok(open),
+            Err(CommitError::Write(error) | CommitError::Sync(error)) => {
                 // Best effort: a file without records means nothing to the next open.
-                let _ = self.disk.remove(&path);
-                Err(error)
+                let _ = self.disk.remove(&open.path);
+                Err(CommitError::Write(error))
             }
         }
     }

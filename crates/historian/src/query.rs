@@ -75,7 +75,7 @@ pub struct Stats {
     pub batches_refused: u64,
     /// Syncs of the log: many batches share one.
     pub syncs: u64,
-    /// Bytes in log files now.
+    /// Bytes in log files now, without the zeroed room ahead of the records: at most 4 MiB and a group more.
     pub log_bytes: u64,
     /// Bytes of rows in memory that no segment holds yet, and of the table of latest values.
     pub memory_bytes: usize,

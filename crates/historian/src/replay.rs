@@ -1,6 +1,6 @@
 //! Reading the log back after a stop: what counts, what is an unfinished write, what is damage.
 
-use std::path::Path;
+use std::{io, ops::Range, path::Path};
 
 use crate::{
     Damage, OpenError,
@@ -39,7 +39,8 @@ struct Found {
     first_lsn: Option<u64>,
 }
 
-/// Hands every record from lsn `start` on to `apply`, in order, and cuts an unfinished write off the last file.
+/// Hands every record from lsn `start` on to `apply`, in order. What the last file holds is durable afterwards, and an
+/// unfinished write or zeros at its end are cut off.
 pub(crate) fn replay(
     disk: &dyn Disk,
     dir: &Path,
@@ -66,14 +67,31 @@ pub(crate) fn replay(
             end: good.end_lsn.max(out.next_lsn),
             bytes: good.bytes as u64,
         });
-        if at + 1 == files.len() && good.bytes < bytes.len() {
-            out.torn_bytes = (bytes.len() - good.bytes) as u64;
-            let file = disk.open(&path).map_err(OpenError::io("opening", &path))?;
-            let cut = file.truncate(good.bytes as u64).and_then(|()| file.sync_data());
-            cut.map_err(OpenError::io("cutting the unfinished end off", &path))?;
+        if at + 1 == files.len() {
+            out.torn_bytes = used(&bytes).saturating_sub(good.bytes) as u64;
+            settle(disk, &path, &bytes, &good).map_err(OpenError::io("settling the end of", &path))?;
         }
     }
     Ok(out)
+}
+
+/// Makes the last file what was read from it. Its last group may be in the kernel's memory only, where a process that was
+/// killed left it or a failed sync gave it up: it is written again before anyone is told that it is there.
+fn settle(disk: &dyn Disk, path: &Path, bytes: &[u8], good: &Good) -> io::Result<()> {
+    let file = disk.open(path)?;
+    file.write_at(&bytes[good.last_group..good.bytes], good.last_group as u64)?;
+    if good.bytes < bytes.len() {
+        file.truncate(good.bytes as u64)?;
+    }
+    file.sync_data()
+}
+
+/// Bytes before the zeros at the end.
+fn used(bytes: &[u8]) -> usize {
+    // Whole pages are compared at once: most of a file may be zeros.
+    const PAGE: usize = 4096;
+    let zeros = bytes.rchunks(PAGE).take_while(|page| **page == [0; PAGE]).count() * PAGE;
+    bytes[..bytes.len() - zeros].iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1)
 }
 
 /// Reads how a file begins.
@@ -99,12 +117,13 @@ fn look(
             out.foreign.push(name.into());
             Ok(None)
         }
-        // The power went while the file was being made: a record comes only after a durable prefix.
-        Err(HeaderError::Malformed(_)) if len <= PREFIX_BYTES as u64 => {
-            disk.remove(&path).map_err(OpenError::io("removing", &path))?;
-            Ok(None)
-        }
         Err(HeaderError::Malformed(malformed)) => {
+            let bytes = read_whole(disk, &path).map_err(OpenError::io("reading", &path))?;
+            // The power went while the file was being made: a record comes only after a durable prefix.
+            if used(&bytes) <= PREFIX_BYTES {
+                disk.remove(&path).map_err(OpenError::io("removing", &path))?;
+                return Ok(None);
+            }
             out.damaged.push(Damage {
                 file: name.into(),
                 point: None,
@@ -120,6 +139,8 @@ fn look(
 /// How much of a file is records.
 struct Good {
     bytes: usize,
+    /// Where the last group begins.
+    last_group: usize,
     /// One past the last lsn.
     end_lsn: u64,
 }
@@ -135,11 +156,13 @@ impl Replayed {
         apply: &mut dyn FnMut(Record),
     ) -> Good {
         // Below the manifest's start, order is all that matters: those records are in segments.
-        let mut good = Good { bytes: PREFIX_BYTES.min(bytes.len()), end_lsn: found.first_lsn.unwrap_or(0) };
-        while good.bytes < bytes.len() {
+        let begin = PREFIX_BYTES.min(bytes.len());
+        let mut good = Good { bytes: begin, last_group: begin, end_lsn: found.first_lsn.unwrap_or(0) };
+        let used = used(bytes);
+        while good.bytes < used {
             let (record, len) = match take_record(&bytes[good.bytes..], good.end_lsn) {
                 Ok(taken) => taken,
-                Err(_) => match resync(bytes, good.bytes + 1, good.end_lsn.max(1), limit) {
+                Err(_) => match resync(bytes, good.bytes + 1..used, good.end_lsn.max(1), limit) {
                     Some(next) => {
                         self.suspect(&found.name);
                         good.bytes = next;
@@ -150,6 +173,9 @@ impl Replayed {
             };
             if limit.is_some_and(|limit| record.lsn >= limit) {
                 break;
+            }
+            if record.group_lsn == record.lsn {
+                good.last_group = good.bytes;
             }
             good.bytes += len;
             good.end_lsn = record.lsn + 1;
@@ -195,10 +221,11 @@ fn take_record(bytes: &[u8], expected: u64) -> Result<(Record, usize), Malformed
 
 /// Where the next whole record begins behind a damaged one of lsn `expected`; `None` when all of it can be one unfinished
 /// write. A glance at length, kind and lsn comes before any checksum.
-fn resync(bytes: &[u8], from: usize, expected: u64, limit: Option<u64>) -> Option<usize> {
-    let (mut tries, mut next, mut at) = (0, None, from);
-    let end = bytes.len().checked_sub(RECORD_HEAD_BYTES)?;
-    while at <= end {
+fn resync(bytes: &[u8], within: Range<usize>, expected: u64, limit: Option<u64>) -> Option<usize> {
+    let (mut tries, mut next, mut at) = (0, None, within.start);
+    // A record may end in zeros; it does not begin in those at the end of the file.
+    let end = within.end.min(bytes.len().checked_sub(RECORD_HEAD_BYTES)? + 1);
+    while at < end {
         let head = &bytes[at..at + RECORD_HEAD_BYTES];
         let mut step = 1;
         if head[KIND_AT] == BATCH

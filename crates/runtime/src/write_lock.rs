@@ -68,11 +68,10 @@ impl WriteLock {
 
     /// Returns as soon as it is locked.
     pub(crate) async fn wait_locked(&self, org: OrgId) {
-        match self.watch(org).await {
+        // Where the store cannot say, treat it as locked: return at once.
+        if let Ok(mut state) = self.watch(org).await {
             // The sender lives as long as we do, so waiting cannot fail while it is borrowed.
-            Ok(mut state) => drop(state.wait_for(|s| s.locked).await),
-            // The store cannot say: treat it as locked.
-            Err(_) => {}
+            drop(state.wait_for(|s| s.locked).await);
         }
     }
 

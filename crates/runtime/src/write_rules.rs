@@ -30,7 +30,7 @@ pub(crate) fn check_rate(times: &[Time], now: Time, limit: u32) -> Result<(), Wr
     if recent.len() < limit as usize {
         return Ok(());
     }
-    let frees = recent.len() - (limit as usize).max(1);
+    let frees = recent.len().saturating_sub((limit as usize).max(1));
     let wait = recent.get(frees).map_or(RATE_WINDOW, |t| RATE_WINDOW.saturating_sub(now.since(*t)));
     Err(WriteRefusal::TooOften { limit, wait_s: wait.as_secs() + 1 })
 }

@@ -205,7 +205,7 @@ pub struct ProbeReport {
 pub struct Inspect {
     /// Was checked.
     pub config: serde_json::Value,
-    /// Where to start, in any notation that people write.
+    /// Where to start, in any notation that people write; empty to let the driver find the first cells that answer.
     pub address: String,
     /// How many cells (registers, items), at most [`Inspect::CELLS_MAX`].
     pub cells: u16,

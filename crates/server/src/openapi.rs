@@ -15,7 +15,7 @@ pub(crate) struct Mounted<'a> {
 pub(crate) fn document(routes: &[Mounted<'_>]) -> Value {
     let mut schemas = Map::new();
     let mut paths: Map<String, Value> = Map::new();
-    note_schema(&mut schemas, "Problem", ProblemBody::schema(), |others| ProblemBody::schemas(others));
+    note_schema(&mut schemas, "Problem", ProblemBody::schema(), ProblemBody::schemas);
     for mounted in routes {
         let path = format!("{}{}", mounted.prefix, mounted.route.path);
         let entry = paths.entry(path.clone()).or_insert_with(|| json!({}));

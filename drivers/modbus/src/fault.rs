@@ -160,3 +160,13 @@ pub(crate) fn first(faults: Vec<Fault>) -> Fault {
         || Fault::new(types::codes::INVALID, "the configuration is wrong; open the device and correct it");
     faults.into_iter().next().unwrap_or_else(unknown)
 }
+
+/// A search for registers that ended without any.
+pub(crate) fn nothing_found(config: &Config, after: std::time::Duration) -> Fault {
+    let detail = format!(
+        "unit {} answers, but no register was found within {} s: look up an address in the device's manual and enter it",
+        config.unit_id,
+        after.as_secs()
+    );
+    Fault::new("modbus.nothing-found", detail).arg("unit_id", config.unit_id).arg("seconds", after.as_secs())
+}

@@ -7,7 +7,7 @@ use types::{Fault, Value};
 use crate::{
     address::Address,
     config::Config,
-    fault,
+    fault, find,
     pdu::{Exception, Reply, Request, Table, registers, unpack_bits},
     session::Session,
     value::{self, Encoding, Number, Order},
@@ -20,18 +20,26 @@ const TEXT_REGISTERS_MAX: usize = 16;
 /// Shorter texts are mostly numbers that look like letters.
 const TEXT_SURE_CHARACTERS: usize = 4;
 
-/// Reads `inspect.cells` cells from an address and decodes them.
+/// Reads `inspect.cells` cells from an address and decodes them. Without an address it looks for the first registers
+/// that answer.
 pub(crate) async fn inspect(inspect: Inspect) -> Result<Inspection, Fault> {
     let config = Config::parse(&inspect.config).map_err(fault::first)?;
-    let address = Address::parse(&inspect.address).map_err(|error| error.fault(&inspect.address))?;
+    let given = match inspect.address.trim() {
+        "" => None,
+        text => Some(Address::parse(text).map_err(|error| error.fault(text))?),
+    };
     let counters = Arc::new(DeviceCounters::default());
     let opened = Session::open(&config, &inspect.net, &inspect.clock, counters).await;
-    let session = opened.map_err(|trouble| trouble.fault(&config))?;
+    let mut session = opened.map_err(|trouble| trouble.fault(&config))?;
+    let (table, start) = match given {
+        Some(address) => (address.table, address.start),
+        None => find::first_run(&mut session, &config, &inspect.clock).await?,
+    };
     let count = inspect.cells.clamp(1, Inspect::CELLS_MAX);
-    let end = address.start.saturating_add(count - 1);
-    let mut reader = Reader { session, config, table: address.table, cells: Vec::new() };
-    reader.read(address.start, end - address.start + 1).await?;
-    Ok(show(address.table, address.start, &reader.cells))
+    let end = start.saturating_add(count - 1);
+    let mut reader = Reader { session, config, table, cells: Vec::new() };
+    reader.read(start, end - start + 1).await?;
+    Ok(show(table, start, &reader.cells))
 }
 
 struct Reader {

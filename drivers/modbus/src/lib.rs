@@ -5,6 +5,7 @@ pub mod config;
 mod device;
 pub mod devices;
 mod fault;
+mod find;
 pub mod frame;
 mod inspect;
 pub mod pdu;

@@ -69,7 +69,7 @@ async fn ask(probe: &Probe, config: &Config, timeout: Duration) -> Result<Answer
     let counters = Arc::new(DeviceCounters::default());
     let opened = Session::open(config, &probe.net, &probe.clock, counters).await;
     let mut session = opened.map_err(|trouble| trouble.fault(config))?;
-    session.set_timeout(timeout);
+    session.ask_once_within(timeout);
     let start = probe.clock.monotonic();
     let elapsed = || probe.clock.monotonic().saturating_sub(start);
     Ok(match session.ask_one(&QUESTION).await {

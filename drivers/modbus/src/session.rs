@@ -33,6 +33,7 @@ pub(crate) struct Session {
     unit: u8,
     timeout: Duration,
     pause: Duration,
+    retries: u32,
     transaction: u16,
     inbox: Vec<u8>,
     clock: Clock,
@@ -78,6 +79,7 @@ impl Session {
             unit: config.unit_id,
             timeout: config.timeout(),
             pause,
+            retries: SERIAL_RETRIES,
             transaction: 0,
             inbox: Vec::with_capacity(FRAME_BYTES_MAX),
             clock: clock.clone(),
@@ -85,9 +87,10 @@ impl Session {
         })
     }
 
-    /// Waits another time from now on.
-    pub(crate) fn set_timeout(&mut self, timeout: Duration) {
+    /// Tries once and waits so long, from now on: for a question that may well have no answer.
+    pub(crate) fn ask_once_within(&mut self, timeout: Duration) {
         self.timeout = timeout;
+        self.retries = 0;
     }
 
     /// Sends one request and waits for its reply.
@@ -176,7 +179,7 @@ impl Session {
     ) -> Result<(), Trouble> {
         for request in requests {
             let repeatable = matches!((&self.line, request), (Line::Lent(_), Request::Read { .. }));
-            let mut tries = 1 + if repeatable { SERIAL_RETRIES } else { 0 };
+            let mut tries = 1 + if repeatable { self.retries } else { 0 };
             let reply = loop {
                 tries -= 1;
                 match self.ask_rtu_once(request).await {

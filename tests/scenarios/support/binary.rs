@@ -76,10 +76,6 @@ impl Process {
         self.client.with_token(session["token"].as_str().expect("a token"))
     }
 
-    pub(crate) fn id(&self) -> u32 {
-        self.child.id()
-    }
-
     /// As a power switch would: no signal handler runs.
     pub(crate) fn kill(mut self) {
         self.child.kill().expect("the process can be killed");

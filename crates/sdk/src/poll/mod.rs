@@ -3,11 +3,13 @@
 //! A driver turns its points into [`Span`]s and implements [`Polled`]; [`serve`] does the rest.
 
 mod plan;
+mod polled;
 mod scale;
 mod schedule;
 mod serve;
 
 pub use plan::{Block, Holes, Limits, Plan, Span, plan};
+pub use polled::{BlockReply, Polled, Refusal, Wiring, WriteFailure};
 pub use scale::{ScaleError, fit, scale, unscale};
 pub use schedule::{Due, Schedule};
-pub use serve::{BlockReply, Polled, RECHECK_PERIOD, RECHECKS_MAX, Refusal, Wiring, WriteFailure, serve};
+pub use serve::{RECHECK_PERIOD, RECHECKS_MAX, serve};

@@ -9,86 +9,18 @@ use std::{
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
-use tokio::sync::mpsc;
-use types::{Fault, PointId, Quality, Section, Time, Value, ValueType, codes};
+use types::{Fault, PointId, Quality, Section, Time, Value, codes};
 
-use super::{Block, Holes, Limits, ScaleError, Schedule, Span, fit, plan, scale, unscale};
-use crate::{BoundPoint, BoxFuture, Clock, DeviceCounters, Outage, Outbox, WriteOrder, Written};
+use super::{
+    Block, BlockReply, Holes, Polled, Refusal, ScaleError, Schedule, Span, Wiring, WriteFailure, fit, plan,
+    scale, unscale,
+};
+use crate::{BoxFuture, Outage, WriteOrder, Written};
 
 /// How often refused items are asked for again.
 pub const RECHECK_PERIOD: Duration = Duration::from_secs(300);
 /// How many of them at a time.
 pub const RECHECKS_MAX: usize = 16;
-
-/// A device that is asked. Every call keeps its own deadline: it returns an [`Outage`] rather than wait for ever.
-pub trait Polled: Send {
-    /// What a block's cells came as.
-    type Data: Send;
-
-    /// Opens the connection; called once, first.
-    fn connect(&mut self) -> BoxFuture<'_, Result<(), Outage>>;
-    /// How many blocks one [`Polled::read`] takes at most; at least 1.
-    fn blocks_at_once(&self) -> usize {
-        1
-    }
-    /// Reads blocks; one reply for each, in order.
-    fn read<'a>(
-        &'a mut self,
-        blocks: &'a [Block],
-    ) -> BoxFuture<'a, Result<Vec<BlockReply<Self::Data>>, Outage>>;
-    /// The raw value of one span of a block that was read.
-    fn value(&self, span: &Span, block: &Block, data: &Self::Data) -> Result<Value, Quality>;
-    /// The native type of an item, before scaling.
-    fn native(&self, item: u32) -> ValueType;
-    /// Writes a raw value of the native type, then reads it back; `None` when that failed.
-    fn write(&mut self, item: u32, raw: Value) -> BoxFuture<'_, Result<Option<Value>, WriteFailure>>;
-}
-
-/// What came of one block.
-pub struct BlockReply<D> {
-    /// When the reply came.
-    pub at: Time,
-    /// The cells, or why not.
-    pub outcome: Result<D, Refusal>,
-}
-
-/// The device answered, but without values.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Refusal {
-    /// It has not all of these addresses, or gives not so many at once: ask for less.
-    Address,
-    /// Not now: busy or failing. The rows of this cycle get this quality.
-    Passing(Quality),
-}
-
-/// Why a write failed.
-#[derive(Debug, Clone, PartialEq)]
-pub enum WriteFailure {
-    /// The device refused it; the connection is well.
-    Refused(Fault),
-    /// The connection is gone; whether the device took it is unknown.
-    Lost(Outage),
-}
-
-/// What [`serve`] works on. The spans' `item` is the index into `points`.
-pub struct Wiring {
-    /// What to read.
-    pub points: Arc<[BoundPoint]>,
-    /// Where it is; a point without a span is reported as wrongly configured.
-    pub spans: Vec<Span>,
-    /// What an area bears.
-    pub limits: Box<dyn Fn(u32) -> Limits + Send>,
-    /// See [`crate::DeviceTask::outbox`].
-    pub outbox: Outbox,
-    /// See [`crate::DeviceTask::writes`].
-    pub writes: mpsc::Receiver<WriteOrder>,
-    /// Time.
-    pub clock: Clock,
-    /// See [`crate::DeviceTask::phase_seed`].
-    pub phase_seed: u64,
-    /// Late cycles are counted here; requests and failures are the driver's to count.
-    pub counters: Arc<DeviceCounters>,
-}
 
 /// Runs a device until its connection is lost.
 pub async fn serve<P: Polled>(mut device: P, wiring: Wiring) -> Outage {
@@ -121,7 +53,7 @@ struct Poller {
 struct Group {
     period: Duration,
     spans: Vec<Span>,
-    blocks: Vec<Block>,
+    blocks: Arc<[Block]>,
 }
 
 impl Poller {
@@ -132,7 +64,7 @@ impl Poller {
             let period = Duration::from_millis(u64::from(point.period_ms));
             match groups.iter_mut().find(|g| g.period == period) {
                 Some(group) => group.spans.push(*span),
-                None => groups.push(Group { period, spans: vec![*span], blocks: Vec::new() }),
+                None => groups.push(Group { period, spans: vec![*span], blocks: Arc::default() }),
             }
         }
         groups.sort_by_key(|g| g.period);
@@ -172,9 +104,6 @@ impl Poller {
                 read?;
                 recheck = clock.monotonic() + RECHECK_PERIOD;
             }
-            if self.outdated {
-                self.replan();
-            }
         }
     }
 
@@ -186,6 +115,9 @@ impl Poller {
     ) -> BoxFuture<'a, Result<(), Outage>> {
         Box::pin(async move {
             for due in self.schedule.take(self.wiring.clock.monotonic(), groups) {
+                if self.outdated {
+                    self.replan();
+                }
                 self.wiring.counters.late_cycles.fetch_add(due.late, Ordering::Relaxed);
                 let read = self.cycle(device, due.group).await;
                 // What was read before a loss is not thrown away.
@@ -198,14 +130,14 @@ impl Poller {
 
     fn replan(&mut self) {
         for group in &mut self.groups {
-            group.blocks = plan(group.spans.clone(), &self.wiring.limits, &self.holes).blocks;
+            group.blocks = plan(group.spans.clone(), &self.wiring.limits, &self.holes).blocks.into();
         }
         self.outdated = false;
     }
 
     /// One row for every point that no request can ever read.
     fn report_unreadable(&mut self) {
-        let planned = self.groups.iter().flat_map(|g| &g.blocks).flat_map(|b| &b.spans);
+        let planned = self.groups.iter().flat_map(|g| g.blocks.iter()).flat_map(|b| &b.spans);
         let mut readable = vec![false; self.wiring.points.len()];
         planned.for_each(|span| readable[span.item as usize] = true);
         let now = self.wiring.clock.now();
@@ -215,18 +147,8 @@ impl Poller {
     }
 
     async fn cycle<P: Polled>(&mut self, device: &mut P, group: usize) -> Result<(), Outage> {
-        let blocks = std::mem::take(&mut self.groups[group].blocks);
-        let read = self.read_blocks(device, group, &blocks).await;
-        self.groups[group].blocks = blocks;
-        read
-    }
-
-    async fn read_blocks<P: Polled>(
-        &mut self,
-        device: &mut P,
-        group: usize,
-        blocks: &[Block],
-    ) -> Result<(), Outage> {
+        // Shared, because a cycle that is let in between may plan anew.
+        let blocks = self.groups[group].blocks.clone();
         for some in blocks.chunks(device.blocks_at_once().max(1)) {
             let replies = self.ask(device, some).await?;
             for (block, reply) in some.iter().zip(replies) {

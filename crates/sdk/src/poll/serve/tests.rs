@@ -5,11 +5,16 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{Mutex, MutexGuard, PoisonError},
 };
-use tokio::{sync::oneshot, task::JoinHandle};
-use types::Scaling;
+use tokio::{
+    sync::{mpsc, oneshot},
+    task::JoinHandle,
+};
+use types::{Scaling, ValueType};
 
 use super::*;
-use crate::{contract::driver::Recorder, fake::FakeClock};
+use crate::{
+    BoundPoint, Clock, DeviceCounters, Outbox, contract::driver::Recorder, fake::FakeClock, poll::Limits,
+};
 
 /// What the device holds and does; shared with the test.
 #[derive(Default)]
@@ -249,6 +254,19 @@ async fn a_long_cycle_does_not_hold_up_a_short_period() {
     assert!((20..=21).contains(&short), "{short} readings at 500 ms in 10 s");
     assert!(rows.iter().filter(|r| r.0 != PointId(0)).count() >= 29, "and the long cycle was done");
     assert_eq!(bench.counters.late_cycles.load(Ordering::Relaxed), 0);
+}
+
+#[tokio::test]
+async fn a_short_period_within_a_long_cycle_learns_its_holes_once() {
+    let mut items: Vec<_> = (0..30).map(|i| at(1_000 + i * 50)).collect();
+    items.iter_mut().for_each(|item| item.0.period_ms = 60_000);
+    items.extend((0..4).map(at));
+    items[30..].iter_mut().for_each(|item| item.0.period_ms = 300);
+    let cells = (0..30).map(|i| 1_000 + i * 50).chain([0, 1, 3]);
+    let bench = bench(Device { read_ms: 50, ..holding(cells) }, items, LIMITS);
+    bench.fake.advance(SECOND * 5).await;
+    let bad: Vec<u32> = bench.outbox.rows().iter().filter(|r| r.3.is_bad()).map(|r| r.0.0).collect();
+    assert_eq!(bad, [2]);
 }
 
 #[tokio::test]
