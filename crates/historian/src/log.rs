@@ -103,7 +103,7 @@ impl Record {
     }
 }
 
-/// Why a group of records, or room for it, is not durable.
+/// Why a group of records, or the room for it, is not durable.
 #[derive(Debug)]
 pub(crate) enum CommitError {
     /// Nothing of it is in the log.
@@ -220,15 +220,15 @@ impl Log {
         Ok(())
     }
 
-    /// Makes room for the groups to come while nobody waits for an acknowledgement. No space for it is no failure: the
-    /// group that needs it will tell.
-    pub(crate) fn make_room_ahead(&mut self) -> Result<(), CommitError> {
+    /// Makes room for the groups to come, after an acknowledgement. No space for it is no failure: the group that needs it
+    /// will tell. A failed sync is one; the file is left behind.
+    pub(crate) fn make_room_ahead(&mut self) -> io::Result<()> {
         let is_short = |open: &mut OpenFile| open.allocated - open.len < room_wanted(open.len) / 2;
         let Some(mut open) = self.current.take_if(is_short) else { return Ok(()) };
         match open.zero_to(open.len + room_wanted(open.len)) {
             Err(CommitError::Sync(error)) => {
                 self.leave(open);
-                Err(CommitError::Sync(error))
+                Err(error)
             }
             Ok(()) | Err(CommitError::Write(_)) => {
                 self.current = Some(open);

@@ -163,7 +163,7 @@ impl Writer {
         {
             tracing::warn!(%error, "memory is full; appends are refused unless the next try succeeds");
         }
-        if let Err(CommitError::Write(error) | CommitError::Sync(error)) = self.log.make_room_ahead() {
+        if let Err(error) = self.log.make_room_ahead() {
             self.shared.stats().log_files_poisoned += 1;
             tracing::warn!(%error, "room for the log could not be made durable; the next group goes to a new file");
         }

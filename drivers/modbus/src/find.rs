@@ -14,8 +14,12 @@ use crate::{
     session::Session,
 };
 
-/// Runs shorter than this may be missed.
+/// Runs shorter than this may be missed at first; walking back finds those that stand before a longer one.
 const STRIDE: u16 = 8;
+/// Registers that may be missing between two runs of one map.
+const HOLE_MAX: u16 = 16;
+/// Registers walked back at most.
+const WALK_MAX: u16 = 256;
 /// The search is given up after this; a slow line gets as far as it gets.
 const BUDGET: Duration = Duration::from_secs(20);
 /// Where devices like to begin: asked first, because on a slow line the rest takes minutes.
@@ -70,13 +74,16 @@ async fn probe(session: &mut Session, config: &Config, table: Table, start: u16)
     })
 }
 
-/// To the beginning of the run: no further than the places that were found empty before.
+/// To the beginning of the device's map: back over runs and the small holes between them.
 async fn walk_back(session: &mut Session, config: &Config, table: Table, from: u16) -> Result<u16, Fault> {
     let mut start = from;
-    while start > from.saturating_sub(STRIDE)
-        && let Answer::Here = probe(session, config, table, start - 1).await?
-    {
-        start -= 1;
+    let mut empty = 0;
+    for at in (0..from).rev().take(usize::from(WALK_MAX)) {
+        match probe(session, config, table, at).await? {
+            Answer::Here => (start, empty) = (at, 0),
+            _ if empty == HOLE_MAX => break,
+            _ => empty += 1,
+        }
     }
     Ok(start)
 }

@@ -101,6 +101,47 @@ fn power_cut_at_every_step() {
     }
 }
 
+/// Appends until the power goes; gives how many batches were acknowledged. Each is a large part of the log's room, so
+/// that the room grows ahead of need and, now and then, at need.
+fn fill(disk: &SimDisk) -> i64 {
+    let Ok((historian, _)) = Historian::open(options(disk)) else { return 0 };
+    let mut sequence = 0;
+    for (i, n) in (0..).zip(SIZES) {
+        let next = batch(1, 1, sequence as u64, ramp(1, sequence, n));
+        if wait(historian.append(next)).is_err() {
+            return i;
+        }
+        sequence += n;
+    }
+    SIZES.len() as i64
+}
+
+const SIZES: [i64; 8] = [10, 2_000, 3_000, 40_000, 10, 5_000, 5_000, 20_000];
+
+#[test]
+fn power_cut_at_every_step_while_the_log_makes_room() {
+    let whole = SimDisk::new();
+    assert_eq!(fill(&whole), SIZES.len() as i64);
+    for step in 0..=whole.steps() {
+        for seed in 0..2 * u64::from(depth()) {
+            let disk = SimDisk::new();
+            disk.cut_power_after(step);
+            let acknowledged = fill(&disk) as usize;
+            disk.restart(seed * 1_000 + step);
+            let (historian, recovery) = open(&disk);
+            assert_eq!(recovery.damaged, [], "step {step} seed {seed}");
+            let found = read(&historian, all([1]));
+            let told = |batches: usize| SIZES.iter().take(batches).sum::<i64>();
+            let rows = found.len() as i64;
+            assert!(
+                [told(acknowledged), told(acknowledged + 1)].contains(&rows),
+                "step {step} seed {seed}: {acknowledged} batches acknowledged, {rows} rows there"
+            );
+            assert_eq!(found, ramp(1, 0, rows), "step {step} seed {seed}");
+        }
+    }
+}
+
 #[test]
 fn power_cut_while_recovering_from_a_power_cut() {
     for seed in 0..150 * u64::from(depth()) {

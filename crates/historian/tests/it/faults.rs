@@ -10,7 +10,9 @@ fn a_full_disk_refuses_and_heals() {
     let (historian, _) = open(&disk);
     wait(historian.append(batch(1, 1, 0, ramp(1, 0, 100)))).unwrap();
     disk.set_budget(Some(disk.used() + 300));
-    let refused = wait(historian.append(batch(1, 1, 100, ramp(1, 100, 100))));
+    // More than the room that the log has made ahead; less still fits.
+    let large = || batch(1, 1, 100, ramp(1, 100, 10_000));
+    let refused = wait(historian.append(large()));
     assert!(matches!(refused, Err(AppendError::DiskFull { .. })), "{refused:?}");
     assert!(historian.stats().refusing.is_some());
     assert_eq!(read(&historian, all([1])), ramp(1, 0, 100), "reading goes on");
@@ -18,13 +20,13 @@ fn a_full_disk_refuses_and_heals() {
     assert_eq!(read(&historian, all([1])), ramp(1, 0, 100), "a flush that failed changed nothing");
     wait(historian.append(batch(2, 1, 0, ramp(2, 0, 3)))).unwrap();
     disk.set_budget(None);
-    assert!(!wait(historian.append(batch(1, 1, 100, ramp(1, 100, 100)))).unwrap().duplicate);
+    assert!(!wait(historian.append(large())).unwrap().duplicate);
     assert_eq!(historian.stats().refusing, None);
     drop(historian);
     disk.restart(1);
     let (historian, recovery) = open(&disk);
-    assert_eq!((recovery.damaged, recovery.torn_bytes, recovery.rows_replayed), (vec![], 0, 203));
-    assert_eq!(read(&historian, all([1])), ramp(1, 0, 200));
+    assert_eq!((recovery.damaged, recovery.torn_bytes, recovery.rows_replayed), (vec![], 0, 10_103));
+    assert_eq!(read(&historian, all([1])), ramp(1, 0, 10_100));
 }
 
 #[test]
@@ -103,6 +105,27 @@ fn a_failed_sync_poisons_the_file_and_is_never_retried() {
         let (historian, recovery) = open(&disk);
         assert_eq!(recovery.damaged, []);
         assert_eq!(read(&historian, all([1])), ramp(1, 0, at + n + 10), "{before} syncs before");
+    }
+}
+
+#[test]
+fn what_a_killed_process_left_unsynced_is_durable_before_it_counts_as_stored() {
+    for before in 1..12 {
+        let disk = SimDisk::new();
+        let (historian, _) = open(&disk);
+        wait(historian.append(batch(2, 1, 0, ramp(2, 0, before)))).unwrap();
+        disk.fail_sync(1);
+        let unsure = || batch(1, 1, 0, ramp(1, 0, 100));
+        assert!(wait(historian.append(unsure())).is_err());
+        drop(historian);
+        // The next process reads what the kernel still has in memory.
+        let (historian, _) = open(&disk);
+        wait(historian.append(unsure())).unwrap();
+        drop(historian);
+        disk.restart(before as u64);
+        let (historian, recovery) = open(&disk);
+        assert_eq!(recovery.damaged, []);
+        assert_eq!(read(&historian, all([1, 2])), [ramp(1, 0, 100), ramp(2, 0, before)].concat());
     }
 }
 

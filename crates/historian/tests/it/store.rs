@@ -224,6 +224,33 @@ fn appends_that_come_together_share_a_sync() {
 }
 
 #[test]
+fn the_log_has_room_ahead_that_is_small_at_rest_and_bounded_under_load() {
+    let disk = SimDisk::new();
+    let (historian, _) = open(&disk);
+    let log_file = || disk.content(&names(&disk, ".log")[0]).unwrap();
+    let zeros = |bytes: &[u8]| bytes.iter().rev().take_while(|byte| **byte == 0).count();
+    wait(historian.append(batch(1, 1, 0, ramp(1, 0, 1)))).unwrap();
+    assert!(log_file().len() < 100 << 10, "{} bytes for one row", log_file().len());
+    assert!(historian.stats().log_bytes < 200, "the room does not count");
+    for i in 0..20 {
+        let first = 1 + i * 20_000;
+        wait(historian.append(batch(1, 1, first as u64, ramp(1, first, 20_000)))).unwrap();
+    }
+    // The room for the next group is made after the acknowledgement: wait until the thread is through with it.
+    let sequence = 1 + 20 * 20_000;
+    assert!(wait(historian.append(batch(1, 1, sequence - 1, []))).is_ok());
+    let (bytes, used) = (log_file(), historian.stats().log_bytes as usize);
+    assert!(used > 4 << 20, "{used}");
+    assert!((1 << 20..=4 << 20).contains(&(bytes.len() - used)), "{used} of {}", bytes.len());
+    assert!(zeros(&bytes) >= bytes.len() - used);
+    drop(historian);
+    let (historian, recovery) = open(&disk);
+    assert_eq!((recovery.torn_bytes, recovery.damaged), (0, vec![]), "zeros are a clean end");
+    assert_eq!(log_file().len(), used, "a file that takes no more gives its room back");
+    assert_eq!(historian.stats().log_bytes as usize, used);
+}
+
+#[test]
 fn a_closed_store_refuses_and_lets_the_next_one_in() {
     let disk = SimDisk::new();
     let (historian, _) = open(&disk);

@@ -284,6 +284,18 @@ async fn writes_go_ahead_of_reads() {
 }
 
 #[tokio::test]
+async fn a_write_that_nobody_waits_for_is_not_sent() {
+    let bench = bench(Device { read_ms: 100, ..holding(0..1) }, vec![at(0)], LIMITS);
+    bench.fake.advance(Duration::from_millis(50)).await;
+    let (reply, answer) = oneshot::channel();
+    bench.writes.send(WriteOrder { point: PointId(0), value: Value::U64(9), reply }).await.unwrap();
+    drop(answer);
+    bench.fake.advance(SECOND * 2).await;
+    assert!(!bench.device.lock().log.contains(&Asked::Write(0)));
+    assert!(bench.device.reads().len() >= 2, "and reading goes on");
+}
+
+#[tokio::test]
 async fn what_was_read_before_a_loss_is_kept() {
     let device = Device { read_ms: 100, ..holding([0, 50, 100]) };
     let bench = bench(device, vec![at(0), at(50), at(100)], LIMITS);
