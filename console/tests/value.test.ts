@@ -10,7 +10,7 @@ describe("values", () => {
   it("keep every digit of 64-bit integers", () => expect(formatValue("18446744073709551615", "u64", words)).toBe("18\u2009446\u2009744\u2009073\u2009709\u2009551\u2009615"));
   it("name states", () => expect([formatValue("2", "i64", words), formatValue(true, "bool", words), formatValue(null, "f64", words)]).toEqual(["Running", "on", "—"]));
   it("know the usual range", () => expect([outOfRange(8, [6, 7]), outOfRange("6", [6, 7]), outOfRange(null, [6, 7]), outOfRange(8, undefined)]).toEqual([true, false, false, false]));
-  it("label axes by their step", () => expect([axisNumber(40.2, 0.2), axisNumber(40, 5), axisNumber(0.75, 0.05)]).toEqual(["40.2", "40", "0.75"]));
+  it("label axes by their step", () => expect([axisNumber(40.2, 0.2), axisNumber(40, 5), axisNumber(0.75, 0.05), axisNumber(0.7575, 0.0025)]).toEqual(["40.2", "40", "0.75", "0.7575"]));
 });
 
 describe("quality", () => {

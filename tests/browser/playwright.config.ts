@@ -5,11 +5,12 @@ export default defineConfig({
   testDir: ".",
   fullyParallel: false,
   workers: 1,
-  timeout: 240_000,
-  expect: { timeout: 20_000 },
+  timeout: 90_000,
+  expect: { timeout: 15_000 },
   forbidOnly: true,
   reporter: [["list"]],
   use: {
+    actionTimeout: 10_000,
     viewport: { width: 1920, height: 1080 },
     screenshot: "only-on-failure",
     launchOptions: {

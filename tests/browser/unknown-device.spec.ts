@@ -62,6 +62,58 @@ async function shows(page: Page, value: number): Promise<boolean> {
   });
 }
 
+const WORDS = {
+  zh: { verified: "回读一致", stopped: "已开启" },
+  en: { verified: "read-back agrees", stopped: "Writes stopped" },
+};
+
+/** Enables the first point, writes it, sees it read back; then the switch stops writing. */
+async function writeSetpoint(page: Page, language: "zh" | "en"): Promise<void> {
+  await page.getByTestId("device-writes").click();
+  await page.getByTestId("nav-points").click();
+  await expect(page.getByTestId("points-filter")).toBeVisible();
+  await page.locator('[data-testid^="point-r"]').first().click();
+  const drawer = page.getByTestId("point-drawer");
+  await drawer.getByTestId("point-writes").click();
+  await drawer.getByTestId("policy-min").fill("0");
+  await drawer.getByTestId("policy-max").fill("80");
+  await drawer.getByTestId("point-save").click();
+  await expect(drawer).toBeHidden();
+  await page.locator('[data-testid^="point-r"]').first().click();
+  await expect(drawer.getByTestId("write-value")).toBeEnabled();
+  await drawer.getByTestId("write-value").fill("99");
+  await drawer.getByTestId("write-propose").click();
+  await expect(drawer.getByTestId("fault")).toContainText("80");
+  // The device starts anew with the new rule: until it answers, a command is refused and not kept.
+  await expect(async () => {
+    await drawer.getByTestId("write-value").fill("42.5");
+    await drawer.getByTestId("write-propose").click();
+    await expect(drawer.getByTestId("write-check")).toBeVisible({ timeout: 2_000 });
+  }).toPass();
+  await expect(drawer.getByTestId("write-new")).toContainText("42.5");
+  await drawer.getByTestId("write-confirm").click();
+  await expect(drawer.getByTestId("write-outcome")).toHaveAttribute("data-state", "verified");
+  await expect(drawer.getByTestId("write-outcome")).toContainText(WORDS[language].verified);
+  await expect(drawer.getByTestId("write-read-back")).toContainText("42.5");
+  await expect.poll(() => shows(page, 42.5), { message: "the value that was written" }).toBe(true);
+  await page.screenshot({ path: `test-results/written-${language}.png` });
+
+  await page.keyboard.press("Escape");
+  await page.getByTestId("write-lock").click();
+  await page.getByTestId("write-lock-confirm").click();
+  await expect(page.getByTestId("write-lock")).toContainText(WORDS[language].stopped);
+  await page.locator('[data-testid^="point-r"]').first().click();
+  await expect(drawer.getByTestId("write-propose")).toBeDisabled();
+  const answer = await page.evaluate(async () => {
+    const points = await (await fetch("/api/v1/points?limit=1000")).json();
+    const point = points.items.find((item: { body: { write?: unknown } }) => item.body.write);
+    const body = JSON.stringify({ point: point.id, value: 10 });
+    const headers = { "content-type": "application/json" };
+    return (await (await fetch("/api/v1/commands", { method: "POST", headers, body })).json()).code;
+  });
+  expect(answer).toBe("write.locked");
+}
+
 for (const language of ["zh", "en"] as const) {
   test.describe(language, () => {
     test.use({ locale: language === "zh" ? "zh-CN" : "en-GB" });
@@ -95,9 +147,10 @@ for (const language of ["zh", "en"] as const) {
       expect(clicks.count).toBeLessThanOrEqual(CLICKS_MAX);
       expect(minutes).toBeLessThan(MINUTES_MAX);
 
-      await page.locator('[data-testid="device-trend"]').first().click();
+      await page.getByTestId("device-trend").first().click();
       await expect(page.locator("canvas").first()).toBeVisible();
       await page.goBack();
+      await writeSetpoint(page, language);
       expect(complaints).toEqual([]);
     });
   });

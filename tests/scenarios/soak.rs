@@ -72,7 +72,7 @@ impl Soak {
         self.write(json!({}));
     }
     /// The end of the run.
-    pub(crate) fn end(self) {
+    pub(crate) fn end(&self) {
         println!("{}: {} cycles, {} counted", self.name, self.before + self.done, self.counted);
     }
     /// Writes the result so far.
@@ -89,6 +89,15 @@ impl Soak {
         let text = serde_json::to_string_pretty(&result).expect("JSON");
         std::fs::create_dir_all(file.parent().expect("a folder")).expect("the results folder can be made");
         std::fs::write(file, text + "\n").expect("the result can be written");
+    }
+}
+
+impl Drop for Soak {
+    /// A cycle that failed must not leave a file that looks like a run that went well.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.write(json!({ "failed": 1 }));
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 // Work that may fail: a busy flag and the faults to show, so that no API error is ever lost.
-import { onMounted, onScopeDispose, ref, shallowRef, type Ref, type ShallowRef } from "vue";
+import { onMounted, onScopeDispose, ref, shallowRef, watch, type Ref, type ShallowRef } from "vue";
 import { toProblem, type Fault } from "../api";
+import { link } from "../live/live";
 
 export interface Task {
   busy: Ref<boolean>;
@@ -46,6 +47,10 @@ export function useResource<T>(read: () => Promise<T>, every_ms?: number): Resou
     if (task.faults.value.length === 0) data.value = result;
   };
   onMounted(reload);
+  // What failed while the server was away is read again as soon as it is back.
+  watch(link, (now) => {
+    if (now === "open" && task.faults.value.length > 0) void reload();
+  });
   if (every_ms !== undefined) {
     const timer = setInterval(() => {
       if (!document.hidden) void reload();

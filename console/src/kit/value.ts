@@ -45,10 +45,13 @@ export function formatNumber(value: number): string {
   return groupDigits(value.toFixed(decimals));
 }
 
+const AXIS_DECIMALS_MAX = 7;
+
 /** A label of a value axis: as many decimals as the step needs. */
 export function axisNumber(value: number, step: number): string {
   if (Math.abs(value) >= 1e9 || step < 1e-6) return value.toExponential(2);
-  const decimals = Math.max(0, Math.min(6, -Math.floor(Math.log10(step) + 1e-9)));
+  let decimals = 0;
+  while (decimals < AXIS_DECIMALS_MAX && Math.abs(step * 10 ** decimals - Math.round(step * 10 ** decimals)) > 1e-6) decimals += 1;
   return groupDigits(value.toFixed(decimals));
 }
 

@@ -1,5 +1,6 @@
 // The live connection: one WebSocket whose subscription is the union of what is on the screen.
 import { computed, onScopeDispose, ref, shallowRef, watch, type Ref, type ShallowRef } from "vue";
+import { api } from "../api";
 import type { Id, LiveSample } from "../api/types";
 import { signedIn } from "../session";
 
@@ -29,6 +30,7 @@ interface Watched {
 
 const watched = new Map<Id, Watched>();
 const waiting = new Map<Id, LiveSample>();
+const valueless = new Set<Id>();
 const taps = new Set<(sample: LiveSample) => void>();
 let socket: WebSocket | null = null;
 let retry_ms = RETRY_FIRST_MS;
@@ -51,11 +53,33 @@ function subscribeSoon(): void {
 function take(frame: { samples?: LiveSample[]; shed?: number }): void {
   lastFrame.value = Date.now();
   if (frame.shed) shed.value += frame.shed;
-  for (const sample of frame.samples ?? []) {
+  for (const arrived of frame.samples ?? []) {
+    taps.forEach((tap) => tap(arrived));
+    const one = watched.get(arrived.point);
+    const sample = withLastValue(arrived, waiting.get(arrived.point) ?? one?.latest.value);
     waiting.set(sample.point, sample);
-    taps.forEach((tap) => tap(sample));
-    const one = watched.get(sample.point);
     if (one && !one.latest.value) one.latest.value = sample;
+  }
+}
+
+/** A bad sample may carry no value: what is shown, struck through, is then the last one known. */
+function withLastValue(sample: LiveSample, before: LiveSample | undefined): LiveSample {
+  if (sample.value !== null) return sample;
+  if (before && before.value !== null) return { ...sample, value: before.value };
+  if (!before) valueless.add(sample.point);
+  return sample;
+}
+
+/** Points whose first sample came without a value: the server still knows their last one. */
+async function fillValueless(): Promise<void> {
+  const points = [...valueless];
+  valueless.clear();
+  // A failure leaves a dash on the screen; the lost connection shows in the banner.
+  const latest = await api.latest(points).catch(() => []);
+  for (const one of latest) {
+    if (!one) continue;
+    const held = watched.get(one.point)?.latest;
+    if (held?.value && held.value.value === null) held.value = { ...held.value, value: one.value };
   }
 }
 
@@ -99,6 +123,7 @@ export function startLive(): void {
       if (one) one.latest.value = sample;
     }
     waiting.clear();
+    if (valueless.size > 0) void fillValueless();
   }, SHOW_EVERY_MS);
 }
 

@@ -110,23 +110,36 @@ fn a_failed_sync_poisons_the_file_and_is_never_retried() {
 
 #[test]
 fn what_a_killed_process_left_unsynced_is_durable_before_it_counts_as_stored() {
-    for before in 1..12 {
+    let unsure = || batch(1, 1, 0, ramp(1, 0, 100));
+    // What the failed sync leaves on the disk is drawn by the number of syncs before it.
+    let killed = |before: i64| {
         let disk = SimDisk::new();
         let (historian, _) = open(&disk);
-        wait(historian.append(batch(2, 1, 0, ramp(2, 0, before)))).unwrap();
+        for i in 0..before {
+            wait(historian.append(batch(2, 1, i as u64, ramp(2, i, 1)))).unwrap();
+        }
         disk.fail_sync(1);
-        let unsure = || batch(1, 1, 0, ramp(1, 0, 100));
         assert!(wait(historian.append(unsure())).is_err());
-        drop(historian);
+        disk
+    };
+    let mut lost = 0;
+    for before in 1..12 {
+        let disk = killed(before);
+        disk.restart(0);
+        lost += u32::from(read(&open(&disk).0, all([1])).is_empty());
+
+        let disk = killed(before);
         // The next process reads what the kernel still has in memory.
-        let (historian, _) = open(&disk);
-        wait(historian.append(unsure())).unwrap();
+        let (historian, recovery) = open(&disk);
+        assert_eq!(recovery.rows_replayed, 100 + before as u64);
+        assert!(wait(historian.append(unsure())).unwrap().duplicate);
         drop(historian);
-        disk.restart(before as u64);
+        disk.restart(0);
         let (historian, recovery) = open(&disk);
         assert_eq!(recovery.damaged, []);
         assert_eq!(read(&historian, all([1, 2])), [ramp(1, 0, 100), ramp(2, 0, before)].concat());
     }
+    assert!(lost > 0, "without the second process the rows were in danger");
 }
 
 #[test]
