@@ -56,13 +56,15 @@ impl Node {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).expect("the node runs");
         // After the name in parentheses: field 14 (utime) and 15 (stime) of proc(5) are 11 and 12 from there.
         let after = stat.rsplit(')').next().expect("fields");
-        let field = |n: usize| after.split_whitespace().nth(n).and_then(|f| f.parse::<f64>().ok()).expect("a number");
+        let field =
+            |n: usize| after.split_whitespace().nth(n).and_then(|f| f.parse::<f64>().ok()).expect("a number");
         (field(11) + field(12)) / TICKS
     }
 
     /// Resident and peak resident memory, in MB.
     pub(crate) fn memory_mb(&self) -> (f64, f64) {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("the node runs");
+        let status =
+            std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("the node runs");
         let kb = |name: &str| {
             let line = status.lines().find(|l| l.starts_with(name)).expect("a line");
             line.split_whitespace().nth(1).and_then(|f| f.parse::<f64>().ok()).expect("a number")

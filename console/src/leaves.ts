@@ -23,6 +23,8 @@ const found = import.meta.glob<{ default: Leaf }>(
   { eager: true },
 );
 
-export const leaves: Leaf[] = Object.keys(found).sort().map((path) => found[path]!.default);
+export const leaves: Leaf[] = Object.keys(found)
+  .sort()
+  .map((path) => found[path]!.default);
 export const navItems: NavItem[] = leaves.flatMap((leaf) => leaf.nav).sort((a, b) => a.order - b.order);
 export const leafRoutes: RouteRecordRaw[] = leaves.flatMap((leaf) => leaf.routes);

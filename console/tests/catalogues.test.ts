@@ -14,7 +14,8 @@ function files(folder: string, wanted: (path: string) => boolean): string[] {
   });
 }
 
-const inLeaves = (wanted: (path: string) => boolean): string[] => ["crates", "apps", "drivers"].flatMap((folder) => files(join(ROOT, folder), wanted));
+const inLeaves = (wanted: (path: string) => boolean): string[] =>
+  ["crates", "apps", "drivers"].flatMap((folder) => files(join(ROOT, folder), wanted));
 const catalogues = [
   ...files(join(ROOT, "console/src/i18n"), (path) => path.endsWith("zh.json")),
   ...inLeaves((path) => path.includes("/ui/") && path.endsWith("zh.json")),
@@ -22,9 +23,15 @@ const catalogues = [
 
 type Texts = { [key: string]: string | Texts };
 const flatten = (texts: Texts, path = ""): [string, string][] =>
-  Object.entries(texts).flatMap(([key, value]) => (typeof value === "string" ? [[path + key, value] as [string, string]] : flatten(value, `${path}${key}.`)));
+  Object.entries(texts).flatMap(([key, value]) =>
+    typeof value === "string" ? [[path + key, value] as [string, string]] : flatten(value, `${path}${key}.`),
+  );
 const read = (path: string): Map<string, string> => new Map(flatten(JSON.parse(readFileSync(path, "utf8")) as Texts));
-const slots = (text: string): string => [...text.matchAll(/\{(\w+)\}/g)].map((match) => match[1]).sort().join();
+const slots = (text: string): string =>
+  [...text.matchAll(/\{(\w+)\}/g)]
+    .map((match) => match[1])
+    .sort()
+    .join();
 
 describe("catalogues", () => {
   it("are found", () => expect(catalogues.length).toBeGreaterThan(6));
@@ -47,8 +54,13 @@ describe("catalogues", () => {
 
   it("name every key that a page asks for", () => {
     const known = new Set(catalogues.flatMap((path) => [...read(path).keys()]));
-    const pages = [...files(join(ROOT, "console/src"), isPage), ...inLeaves((path) => path.includes("/ui/") && isPage(path))];
-    const asked = pages.flatMap((path) => [...readFileSync(path, "utf8").matchAll(/\bt\(\s*["']([a-z][\w.-]*)["']/g)].map((match) => match[1]!));
+    const pages = [
+      ...files(join(ROOT, "console/src"), isPage),
+      ...inLeaves((path) => path.includes("/ui/") && isPage(path)),
+    ];
+    const asked = pages.flatMap((path) =>
+      [...readFileSync(path, "utf8").matchAll(/\bt\(\s*["']([a-z][\w.-]*)["']/g)].map((match) => match[1]!),
+    );
     expect(asked.length).toBeGreaterThan(100);
     expect([...new Set(asked)].filter((key) => !known.has(key))).toEqual([]);
   });
@@ -58,11 +70,21 @@ const isPage = (path: string): boolean => path.endsWith(".vue") || path.endsWith
 
 /** Codes in the product's code: literal, by constant, or in a tuple beside their sentence. Tests and fakes are left out. */
 function faultCodes(): string[] {
-  const sources = inLeaves((path) => path.endsWith(".rs") && !/\/(tests|fake|contract)\b/.test(path)).map((path) => readFileSync(path, "utf8").split("#[cfg(test)]")[0]!);
-  const constants = new Map(sources.flatMap((text) => [...text.matchAll(/const (\w+): (?:&str|&'static str) = "([a-z][a-z.-]*)"/g)].map((m) => [m[1]!, m[2]!] as const)));
+  const sources = inLeaves((path) => path.endsWith(".rs") && !/\/(tests|fake|contract)\b/.test(path)).map(
+    (path) => readFileSync(path, "utf8").split("#[cfg(test)]")[0]!,
+  );
+  const constants = new Map(
+    sources.flatMap((text) =>
+      [...text.matchAll(/const (\w+): (?:&str|&'static str) = "([a-z][a-z.-]*)"/g)].map((m) => [m[1]!, m[2]!] as const),
+    ),
+  );
   const literal = sources.flatMap((text) => [...text.matchAll(/Fault::new\(\s*"([a-z][a-z.-]*)"/g)].map((m) => m[1]!));
-  const named = sources.flatMap((text) => [...text.matchAll(/Fault::new\(\s*(?:\w+::)*([A-Z_]+)\b/g)].map((m) => constants.get(m[1]!) ?? m[1]!));
-  const paired = sources.filter((text) => text.includes("Fault::new")).flatMap((text) => [...text.matchAll(/\(\s*"([a-z]+(?:-[a-z]+)*\.[a-z]+(?:-[a-z]+)*)",\s*"/g)].map((m) => m[1]!));
+  const named = sources.flatMap((text) =>
+    [...text.matchAll(/Fault::new\(\s*(?:\w+::)*([A-Z_]+)\b/g)].map((m) => constants.get(m[1]!) ?? m[1]!),
+  );
+  const paired = sources
+    .filter((text) => text.includes("Fault::new"))
+    .flatMap((text) => [...text.matchAll(/\(\s*"([a-z]+(?:-[a-z]+)*\.[a-z]+(?:-[a-z]+)*)",\s*"/g)].map((m) => m[1]!));
   return [...new Set([...literal, ...named, ...paired])].sort();
 }
 

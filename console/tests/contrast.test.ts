@@ -30,10 +30,16 @@ const PENS = Array.from({ length: 8 }, (_, i) => `pen-${i + 1}`);
 describe.each(["light", "dark"] as const)("%s theme", (name) => {
   const theme = themes[name];
   const least = (colours: string[], floor: number): string[] =>
-    colours.flatMap((colour) => SURFACES.filter((on) => contrast(theme[colour]!, theme[on]!) < floor).map((on) => `${colour} on ${on}: ${contrast(theme[colour]!, theme[on]!).toFixed(2)}`));
+    colours.flatMap((colour) =>
+      SURFACES.filter((on) => contrast(theme[colour]!, theme[on]!) < floor).map(
+        (on) => `${colour} on ${on}: ${contrast(theme[colour]!, theme[on]!).toFixed(2)}`,
+      ),
+    );
 
-  it("has every token", () => expect([...SURFACES, ...TEXT, ...SIGNALS, ...PENS].filter((one) => !theme[one])).toEqual([]));
-  it("keeps main text at 7:1, in the control room all text", () => expect(least(name === "dark" ? TEXT : ["ink", "ink-2"], 7)).toEqual([]));
+  it("has every token", () =>
+    expect([...SURFACES, ...TEXT, ...SIGNALS, ...PENS].filter((one) => !theme[one])).toEqual([]));
+  it("keeps main text at 7:1, in the control room all text", () =>
+    expect(least(name === "dark" ? TEXT : ["ink", "ink-2"], 7)).toEqual([]));
   it("keeps quiet text and signals readable", () => expect(least([...TEXT, ...SIGNALS], 4.5)).toEqual([]));
   it("keeps pens and focus visible at 3:1", () => expect(least([...PENS, "focus"], 3)).toEqual([]));
 });

@@ -17,7 +17,10 @@ const buckets = (mean: (number | null)[], bad: number[]): Aggregate => ({
 
 describe("raw samples", () => {
   it("break at a pause and at bad quality, and stay bad until a usable value", () => {
-    const track = fromSamples([sample(1, 10), sample(2, 11), sample(9, 12), sample(10, 12, BAD), sample(15, 13)], 3_000);
+    const track = fromSamples(
+      [sample(1, 10), sample(2, 11), sample(9, 12), sample(10, 12, BAD), sample(15, 13)],
+      3_000,
+    );
     expect(track.mean).toEqual([10, 11, null, 12, null, 13]);
     expect(track.bad).toEqual([[10_000, 15_000]]);
   });
@@ -70,5 +73,15 @@ describe("reading a track", () => {
     expect(extentOf(track, 0, 10)).toEqual({ min: 1, max: 3, mean: 2 });
     expect(extentOf(track, 30, 40)).toBeUndefined();
   });
-  it("joins spans", () => expect(union([[5, 9], [0, 3], [2, 4]])).toEqual([[0, 4], [5, 9]]));
+  it("joins spans", () =>
+    expect(
+      union([
+        [5, 9],
+        [0, 3],
+        [2, 4],
+      ]),
+    ).toEqual([
+      [0, 4],
+      [5, 9],
+    ]));
 });

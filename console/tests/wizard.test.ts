@@ -4,11 +4,26 @@ import { sentConfig } from "../../crates/server/ui/devices/hints";
 import type { Candidate, Inspection } from "../src/api/types";
 import { fieldsOf, readAt, writeAt } from "../src/kit/schema";
 
-const candidate = (address: string, reading: string, plausible: boolean): Candidate => ({ address, reading, value_type: "f32", value: 20.5, plausible });
-const float = (cell: number, plausible = true): Candidate => candidate(`${cell} float32 cdab`, "float32 CDAB", plausible);
+const candidate = (address: string, reading: string, plausible: boolean): Candidate => ({
+  address,
+  reading,
+  value_type: "f32",
+  value: 20.5,
+  plausible,
+});
+const float = (cell: number, plausible = true): Candidate =>
+  candidate(`${cell} float32 cdab`, "float32 CDAB", plausible);
 const inspection: Inspection = {
   raw: [1, 2, 3, 4, 5, 6, 7, 8, 9].map((i) => ({ address: String(40000 + i), hex: i === 5 ? null : "0001" })),
-  candidates: [float(40001), candidate("40001 uint16", "uint16", true), float(40002, false), float(40003), float(40006), float(40007, false), float(40008)],
+  candidates: [
+    float(40001),
+    candidate("40001 uint16", "uint16", true),
+    float(40002, false),
+    float(40003),
+    float(40006),
+    float(40007, false),
+    float(40008),
+  ],
 };
 
 describe("readings", () => {
@@ -19,20 +34,42 @@ describe("readings", () => {
     expect(table.rows[1]?.best).toBeUndefined();
   });
   it("are followed step by step, and afresh behind a hole", () => {
-    expect(followers(tableOf(inspection, true), inspection.candidates[0]!).map((one) => one.address)).toEqual(["40003 float32 cdab", "40006 float32 cdab", "40008 float32 cdab"]);
+    expect(followers(tableOf(inspection, true), inspection.candidates[0]!).map((one) => one.address)).toEqual([
+      "40003 float32 cdab",
+      "40006 float32 cdab",
+      "40008 float32 cdab",
+    ]);
   });
-  it("know their width", () => expect(["uint16", "bcd32", "float64 ABCD", "bool"].map((reading) => cellsOf(candidate("40001 x", reading, true)))).toEqual([1, 2, 4, 1]));
+  it("know their width", () =>
+    expect(
+      ["uint16", "bcd32", "float64 ABCD", "bool"].map((reading) => cellsOf(candidate("40001 x", reading, true))),
+    ).toEqual([1, 2, 4, 1]));
   it("become points; a gain makes them scaled f64", () => {
     const draft = draftOf(inspection.candidates[0]!);
-    expect(pointOf(draft, "d")).toMatchObject({ name: "r40001", address: "40001 float32 cdab", value_type: "f32", unit: "1" });
-    expect(pointOf({ ...draft, gain: "0.1" }, "d")).toMatchObject({ value_type: "f64", scaling: { gain: 0.1, offset: 0 } });
+    expect(pointOf(draft, "d")).toMatchObject({
+      name: "r40001",
+      address: "40001 float32 cdab",
+      value_type: "f32",
+      unit: "1",
+    });
+    expect(pointOf({ ...draft, gain: "0.1" }, "d")).toMatchObject({
+      value_type: "f64",
+      scaling: { gain: 0.1, offset: 0 },
+    });
   });
 });
 
 describe("a driver's schema", () => {
   const schema = {
     required: ["transport"],
-    $defs: { Transport: { type: "string", enum: ["tcp", "serial"] }, Serial: { type: "object", required: ["path"], properties: { path: { type: "string" }, baud: { type: "integer" } } } },
+    $defs: {
+      Transport: { type: "string", enum: ["tcp", "serial"] },
+      Serial: {
+        type: "object",
+        required: ["path"],
+        properties: { path: { type: "string" }, baud: { type: "integer" } },
+      },
+    },
     properties: {
       transport: { $ref: "#/components/schemas/Transport" },
       host: { type: ["string", "null"] },
@@ -42,7 +79,16 @@ describe("a driver's schema", () => {
     },
   };
   it("becomes fields", () => {
-    expect(fieldsOf(schema).map((field) => `${field.path.join(".")} ${field.kind}${field.required ? "!" : ""}`)).toEqual(["transport choice!", "host text", "serial.path text", "serial.baud number", "unit_id number", "fill_gaps switch"]);
+    expect(
+      fieldsOf(schema).map((field) => `${field.path.join(".")} ${field.kind}${field.required ? "!" : ""}`),
+    ).toEqual([
+      "transport choice!",
+      "host text",
+      "serial.path text",
+      "serial.baud number",
+      "unit_id number",
+      "fill_gaps switch",
+    ]);
   });
   it("is written to and read from by path; emptied places vanish", () => {
     const config = writeAt({}, ["serial", "path"], "/dev/ttyS0");
@@ -50,6 +96,8 @@ describe("a driver's schema", () => {
     expect(writeAt(config, ["serial", "path"], "")).toEqual({});
   });
   it("sends only what matters", () => {
-    expect(sentConfig("modbus", { transport: "serial", host: "10.0.0.1", serial: { path: "/dev/ttyS0" }, unit_id: 1 })).toEqual({ transport: "serial", serial: { path: "/dev/ttyS0" }, unit_id: 1 });
+    expect(
+      sentConfig("modbus", { transport: "serial", host: "10.0.0.1", serial: { path: "/dev/ttyS0" }, unit_id: 1 }),
+    ).toEqual({ transport: "serial", serial: { path: "/dev/ttyS0" }, unit_id: 1 });
   });
 });

@@ -103,12 +103,17 @@ pub(crate) fn load(
     let (origin, text) = match file {
         Some(file) => {
             let read = std::fs::read_to_string(file);
-            (file.display().to_string(), read.map_err(|error| ConfigError::Read { file: file.into(), error })?)
+            (
+                file.display().to_string(),
+                read.map_err(|error| ConfigError::Read { file: file.into(), error })?,
+            )
         }
         None => ("sinew.toml".into(), String::new()),
     };
-    let mut table: toml::Table =
-        text.parse().map_err(|e: toml::de::Error| ConfigError::Wrong { origin: origin.clone(), message: e.to_string() })?;
+    let mut table: toml::Table = text.parse().map_err(|e: toml::de::Error| ConfigError::Wrong {
+        origin: origin.clone(),
+        message: e.to_string(),
+    })?;
     // Parsed from text first, so that a mistake in the file is shown with its line.
     toml::from_str::<Config>(&text)
         .map_err(|e| ConfigError::Wrong { origin: origin.clone(), message: e.to_string() })?;
@@ -135,7 +140,12 @@ pub(crate) fn load(
 /// Text from the environment as the key's type.
 fn typed(key: &str, value: &str) -> toml::Value {
     match key {
-        "hosts" => value.split(',').filter(|h| !h.is_empty()).map(|h| toml::Value::from(h.trim())).collect::<Vec<_>>().into(),
+        "hosts" => value
+            .split(',')
+            .filter(|h| !h.is_empty())
+            .map(|h| toml::Value::from(h.trim()))
+            .collect::<Vec<_>>()
+            .into(),
         "memory_mib" => value.parse::<i64>().map_or_else(|_| toml::Value::from(value), toml::Value::from),
         "behind_tls" => value.parse::<bool>().map_or_else(|_| toml::Value::from(value), toml::Value::from),
         _ => toml::Value::from(value),
@@ -147,7 +157,11 @@ mod tests {
     use super::*;
 
     fn from(text: &str, environment: &[(&str, &str)]) -> Result<Config, ConfigError> {
-        let dir = std::env::temp_dir().join(format!("sinew-config-{}-{:?}", std::process::id(), std::thread::current().id()));
+        let dir = std::env::temp_dir().join(format!(
+            "sinew-config-{}-{:?}",
+            std::process::id(),
+            std::thread::current().id()
+        ));
         std::fs::create_dir_all(&dir).unwrap();
         let file = dir.join("sinew.toml");
         std::fs::write(&file, text).unwrap();

@@ -67,7 +67,9 @@ pub(crate) async fn demo(mut config: Config, options: DemoOptions) -> Result<(),
 }
 
 /// The plant as a child process; it ends with us.
-async fn start_plant(options: &PlantOptions) -> Result<(tokio::process::Child, example_plant::Ports), String> {
+async fn start_plant(
+    options: &PlantOptions,
+) -> Result<(tokio::process::Child, example_plant::Ports), String> {
     let program = std::env::current_exe().map_err(|e| format!("finding this program: {e}"))?;
     let mut child = tokio::process::Command::new(program)
         .arg("plant")
@@ -85,7 +87,8 @@ async fn start_plant(options: &PlantOptions) -> Result<(tokio::process::Child, e
         "the simulated plant ended at once: see its message above; another demo may hold its ports, then choose others \
          with --first-port and --control-port",
     )?;
-    let ports = serde_json::from_str(&first).map_err(|e| format!("the simulated plant said `{first}`: {e}"))?;
+    let ports =
+        serde_json::from_str(&first).map_err(|e| format!("the simulated plant said `{first}`: {e}"))?;
     Ok((child, ports))
 }
 
@@ -124,7 +127,9 @@ async fn parent_gone() {
 
 /// Sends one command to the plant and prints its answer.
 pub(crate) async fn plant_command(port: u16, command: &str) -> Result<(), String> {
-    let nobody = |e: std::io::Error| format!("no simulated plant takes commands on port {port} ({e}): start `sinew demo`");
+    let nobody = |e: std::io::Error| {
+        format!("no simulated plant takes commands on port {port} ({e}): start `sinew demo`")
+    };
     let stream = tokio::net::TcpStream::connect(("127.0.0.1", port)).await.map_err(nobody)?;
     let (read, mut write) = stream.into_split();
     write.write_all(format!("{command}\n").as_bytes()).await.map_err(|e| e.to_string())?;

@@ -115,8 +115,11 @@ impl Node {
 }
 
 fn make_dir(dir: &Path) -> Result<(), StartError> {
-    std::fs::create_dir_all(dir)
-        .map_err(|error| StartError::Io { action: "making the data directory", path: dir.display().to_string(), error })
+    std::fs::create_dir_all(dir).map_err(|error| StartError::Io {
+        action: "making the data directory",
+        path: dir.display().to_string(),
+        error,
+    })
 }
 
 /// The runtime as the door sees it: two crates of one floor that do not know each other.
@@ -146,7 +149,12 @@ impl server::Running for RunningNode {
     fn write_lock(&self, org: OrgId) -> BoxFuture<'_, Result<WriteLockView, Fault>> {
         Box::pin(async move { Ok(view(self.0.write_lock().state(org).await?)) })
     }
-    fn set_write_lock(&self, org: OrgId, locked: bool, by: String) -> BoxFuture<'_, Result<WriteLockView, Fault>> {
+    fn set_write_lock(
+        &self,
+        org: OrgId,
+        locked: bool,
+        by: String,
+    ) -> BoxFuture<'_, Result<WriteLockView, Fault>> {
         let now: Time = self.0.clock().now();
         Box::pin(async move { Ok(view(self.0.write_lock().set(org, locked, &by, now).await?)) })
     }

@@ -21,9 +21,11 @@ pub(crate) async fn bind(address: SocketAddr) -> Result<TcpListener, StartError>
     if !address.ip().is_loopback() {
         return Err(StartError::NeedsTls(address));
     }
-    TcpListener::bind(address)
-        .await
-        .map_err(|error| StartError::Io { action: "listening on", path: address.to_string(), error })
+    TcpListener::bind(address).await.map_err(|error| StartError::Io {
+        action: "listening on",
+        path: address.to_string(),
+        error,
+    })
 }
 
 /// Serves until SIGINT or SIGTERM, then stops in order.

@@ -118,7 +118,7 @@ for (const language of ["zh", "en"] as const) {
   test.describe(language, () => {
     test.use({ locale: language === "zh" ? "zh-CN" : "en-GB" });
 
-    test(`an unknown device is read right in six clicks (${language})`, async ({ page }) => {
+    test("an unknown device is read right in six clicks", async ({ page }) => {
       const complaints = complain(page);
       await setUp(page);
       await expect(page.getByTestId("empty-action")).toBeVisible();

@@ -80,10 +80,10 @@ fn run(command: &mut Command, otherwise: &str) -> Result<(), String> {
 }
 
 fn modbus_peers() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().find(|d| d.join("Cargo.lock").exists()).map_or_else(
-        || PathBuf::from("tests/peers/modbus"),
-        |root| root.join("tests/peers/modbus"),
-    )
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .ancestors()
+        .find(|d| d.join("Cargo.lock").exists())
+        .map_or_else(|| PathBuf::from("tests/peers/modbus"), |root| root.join("tests/peers/modbus"))
 }
 
 fn cache() -> Result<PathBuf, String> {

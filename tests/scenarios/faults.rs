@@ -20,9 +20,12 @@ use crate::{
 const BACK_WITHIN: Duration = Duration::from_secs(5);
 
 fn add_device(client: &Client, port: u64, address: &str) -> (String, String) {
-    let config = json!({ "transport": "tcp", "host": "127.0.0.1", "port": port, "unit_id": 1, "timeout_ms": 1000 });
-    let device = id(&client.post("/devices", json!({ "name": "meter", "driver": "modbus", "config": config })));
-    let point = json!({ "name": "x", "device": device, "address": address, "value_type": "u64", "period_ms": 200 });
+    let config =
+        json!({ "transport": "tcp", "host": "127.0.0.1", "port": port, "unit_id": 1, "timeout_ms": 1000 });
+    let device =
+        id(&client.post("/devices", json!({ "name": "meter", "driver": "modbus", "config": config })));
+    let point =
+        json!({ "name": "x", "device": device, "address": address, "value_type": "u64", "period_ms": 200 });
     let points = client.post("/points", json!({ "points": [point] }));
     (device, id(&points["items"][0]))
 }
@@ -60,7 +63,8 @@ fn comes_back(mut soak: Soak, program: &Program) {
         slowest = slowest.max(took);
         soak.count(soak.cycle() + 1);
         soak.write(json!({ "slowest_back_ms": slowest.as_millis() as u64 }));
-        let rows = client.get(&format!("/samples?point={point}&from={from}&to=2100-01-01T00:00:00Z&limit=900000"));
+        let rows =
+            client.get(&format!("/samples?point={point}&from={from}&to=2100-01-01T00:00:00Z&limit=900000"));
         let bad = rows["items"].as_array().expect("rows").iter().filter(|r| r["quality"] != json!(0)).count();
         let here = soak.cycle() as usize - soak.cycle_before() as usize;
         assert_eq!(bad, here, "one Bad row for each outage");
@@ -148,7 +152,8 @@ fn a_full_disk_refuses_writes_goes_on_reading_and_heals() {
     assert!(refused.1["detail"].as_str().is_some_and(|d| d.contains("free space")), "{}", refused.1);
     let (status, health) = node.client.send("GET", "/health", None);
     assert_eq!((status, &health["status"]), (503, &json!("degraded")), "the node says so");
-    let rows = client.get(&format!("/samples?point={point}&from=2026-01-01T00:00:00Z&to=2026-01-01T00:00:01Z"));
+    let rows =
+        client.get(&format!("/samples?point={point}&from=2026-01-01T00:00:00Z&to=2026-01-01T00:00:01Z"));
     assert_eq!(rows["items"][0]["value"], "before", "reading goes on");
     std::fs::remove_file(&filler).expect("space is freed");
     eventually("appends again", 10, || {

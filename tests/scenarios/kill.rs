@@ -36,7 +36,9 @@ fn kill(mut soak: Soak) {
     let points = make_points(&process.set_up(), WRITERS);
     let mut process = Some(process);
     while soak.more() {
-        let running = process.take().unwrap_or_else(|| Process::serve(dir.path(), &[("SINEW_STORAGE_MEMORY_MIB", "1")]));
+        let running = process
+            .take()
+            .unwrap_or_else(|| Process::serve(dir.path(), &[("SINEW_STORAGE_MEMORY_MIB", "1")]));
         let client = running.sign_in();
         let writers = Writers::start(&client, &points, &ledgers);
         std::thread::sleep(Duration::from_millis(soak.random(20, 700)));
@@ -60,7 +62,13 @@ fn check(
     for (point, ledger) in points.iter().zip(ledgers) {
         let ledger = ledger.lock().expect("no writer panicked").clone();
         let damage = verify(client, point, &ledger);
-        assert_eq!(damage, Damage::default(), "cycle {} point {point}, {} rows sent", soak.cycle(), ledger.sent());
+        assert_eq!(
+            damage,
+            Damage::default(),
+            "cycle {} point {point}, {} rows sent",
+            soak.cycle(),
+            ledger.sent()
+        );
         acknowledged += ledger.rows();
     }
     assert!(acknowledged > 0, "the run stored something");
@@ -91,10 +99,16 @@ impl PowerDisk {
         self.folder.path().join("mount")
     }
     fn mount(&self) -> bool {
-        run(Command::new("mount").args(["-o", "loop"]).arg(self.folder.path().join("disk.img")).arg(self.path()))
+        run(Command::new("mount")
+            .args(["-o", "loop"])
+            .arg(self.folder.path().join("disk.img"))
+            .arg(self.path()))
     }
     fn cut_power(&self) {
-        assert!(run(Command::new("python3").args(["-c", EXT4_IOC_SHUTDOWN]).arg(self.path())), "the disk is cut");
+        assert!(
+            run(Command::new("python3").args(["-c", EXT4_IOC_SHUTDOWN]).arg(self.path())),
+            "the disk is cut"
+        );
     }
     fn umount(&self) {
         assert!(run(Command::new("umount").arg(self.path())), "the disk is unmounted");

@@ -51,9 +51,11 @@ impl Writers {
         let stop = Arc::new(AtomicBool::new(false));
         let start = |(point, ledger): (&String, &Arc<Mutex<Ledger>>)| {
             let (client, point, ledger, stop) = (client.clone(), point.clone(), ledger.clone(), stop.clone());
-            std::thread::spawn(move || {
-                while !stop.load(Ordering::Relaxed) && write(&client, &point, &ledger) {}
-            })
+            std::thread::spawn(
+                move || {
+                    while !stop.load(Ordering::Relaxed) && write(&client, &point, &ledger) {}
+                },
+            )
         };
         let threads = points.iter().zip(ledgers).map(start).collect();
         Writers { stop, threads }
@@ -121,7 +123,8 @@ pub(crate) fn verify(client: &Client, point: &str, ledger: &Ledger) -> Damage {
 
 /// Points to write to.
 pub(crate) fn make_points(client: &Client, count: usize) -> Vec<String> {
-    let points: Vec<Value> = (0..count).map(|n| json!({ "name": format!("row_{n}"), "value_type": "u64" })).collect();
+    let points: Vec<Value> =
+        (0..count).map(|n| json!({ "name": format!("row_{n}"), "value_type": "u64" })).collect();
     let made = client.post("/points", json!({ "points": points }));
     made["items"].as_array().expect("points").iter().map(crate::support::client::id).collect()
 }

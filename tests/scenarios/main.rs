@@ -8,6 +8,7 @@ mod ledger;
 mod organisations;
 #[path = "../peers/start.rs"]
 mod peers;
+mod postgres;
 mod process;
 mod soak;
 mod support;

@@ -20,14 +20,16 @@ struct Things {
 }
 
 fn populate(client: &Client, name: &str) -> Things {
-    let site = client.post("/assets", json!({ "kind": "site", "name": { "en": name }, "zone": "Asia/Shanghai" }));
+    let site =
+        client.post("/assets", json!({ "kind": "site", "name": { "en": name }, "zone": "Asia/Shanghai" }));
     let asset_type = client.post("/asset-types", json!({ "key": "pump", "name": { "en": "Pump" } }));
     let device = client.post(
         "/devices",
         json!({ "name": "meter", "driver": "modbus", "enabled": false,
                 "config": { "transport": "tcp", "host": "127.0.0.1", "port": 1, "unit_id": 1 } }),
     );
-    let points = client.post("/points", json!({ "points": [{ "name": "level", "value_type": "f64", "unit": "m" }] }));
+    let points =
+        client.post("/points", json!({ "points": [{ "name": "level", "value_type": "f64", "unit": "m" }] }));
     let user = client.post(
         "/users",
         json!({ "name": "ben", "role": "viewer", "locale": "en", "enabled": true, "password": "a long enough phrase" }),
@@ -86,14 +88,24 @@ fn neither_sees_the_other() {
         ("DELETE", format!("/users/{}", theirs.user), None),
         ("GET", format!("/samples?point={}&{SPAN}", theirs.point), None),
         ("POST", "/commands".into(), Some(json!({ "point": theirs.point, "value": 1.0 }))),
-        ("POST", "/samples".into(), Some(json!({ "rows": [{ "point": theirs.point, "time": "2026-01-01T00:00:01Z", "value": 9.0 }] }))),
+        (
+            "POST",
+            "/samples".into(),
+            Some(
+                json!({ "rows": [{ "point": theirs.point, "time": "2026-01-01T00:00:01Z", "value": 9.0 }] }),
+            ),
+        ),
     ] {
         let (status, answer) = a.send(method, &path, body.as_ref());
         assert_eq!((status, &answer["code"]), (404, &json!("not-found")), "{method} {path}: {answer}");
     }
-    assert_eq!(a.get(&format!("/samples/latest?points={},{}", mine.point, theirs.point))["items"][1], Value::Null);
+    assert_eq!(
+        a.get(&format!("/samples/latest?points={},{}", mine.point, theirs.point))["items"][1],
+        Value::Null
+    );
     assert_eq!(a.get(&format!("/samples/latest?points={}", mine.point))["items"][0]["value"], json!(1.5));
-    let buckets = a.get(&format!("/samples/aggregate?points={},{}&{SPAN}&buckets=1", mine.point, theirs.point));
+    let buckets =
+        a.get(&format!("/samples/aggregate?points={},{}&{SPAN}&buckets=1", mine.point, theirs.point));
     assert_eq!(buckets["items"].as_array().map(Vec::len), Some(1));
 
     // And nothing of theirs has changed.
@@ -128,7 +140,9 @@ fn live_values_stay_at_home() {
         .await
         .expect("stored");
         let frame = tokio::time::timeout(Duration::from_secs(5), socket.next()).await.expect("in time");
-        let frame: Value = serde_json::from_str(frame.expect("a frame").expect("a frame").to_text().expect("text")).expect("JSON");
+        let frame: Value =
+            serde_json::from_str(frame.expect("a frame").expect("a frame").to_text().expect("text"))
+                .expect("JSON");
         assert_eq!(frame["samples"].as_array().map(Vec::len), Some(1), "{frame}");
         assert_eq!(frame["samples"][0]["point"], json!(mine));
     });

@@ -11,12 +11,20 @@ fn first_start_then_kill_then_everything_is_there() {
     let process = Process::serve(dir.path(), &[]);
     assert_eq!(process.client.send("GET", "/devices", None).0, 401);
     let admin = process.set_up();
-    let wrong = process.client.send("POST", "/setup", Some(&json!({ "code": "AAAA-AAAA", "organisation": "x",
-        "name": "y", "password": "correct horse battery" })));
+    let wrong = process.client.send(
+        "POST",
+        "/setup",
+        Some(&json!({ "code": "AAAA-AAAA", "organisation": "x",
+        "name": "y", "password": "correct horse battery" })),
+    );
     assert!(wrong.0 >= 400, "a second setup is refused: {}", wrong.1);
-    let points = admin.post("/points", json!({ "points": [{ "name": "level", "value_type": "f64", "unit": "m" }] }));
+    let points =
+        admin.post("/points", json!({ "points": [{ "name": "level", "value_type": "f64", "unit": "m" }] }));
     let point = id(&points["items"][0]);
-    admin.post("/samples", json!({ "rows": [{ "point": point, "time": "2026-01-01T00:00:00Z", "value": 1.5 }] }));
+    admin.post(
+        "/samples",
+        json!({ "rows": [{ "point": point, "time": "2026-01-01T00:00:00Z", "value": 1.5 }] }),
+    );
     process.kill();
 
     let started = std::time::Instant::now();
@@ -41,7 +49,10 @@ fn a_wrong_configuration_says_where_and_what_is_right() {
         .expect("it runs");
     let message = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(!output.status.success());
-    assert!(message.contains("line 2") && message.contains("port") && message.contains("server.listen"), "{message}");
+    assert!(
+        message.contains("line 2") && message.contains("port") && message.contains("server.listen"),
+        "{message}"
+    );
 }
 
 #[test]

@@ -12,6 +12,8 @@ use std::{
 };
 
 use crate::support::{
+    TempDir,
+    binary::Process,
     client::{Client, id},
     eventually,
     node::Node,
@@ -43,8 +45,10 @@ fn rig(name: &str) -> Rig {
         tokio::spawn(serve(listener, image.clone(), behaviour.clone()));
         port
     });
-    let config = json!({ "transport": "tcp", "host": "127.0.0.1", "port": port, "unit_id": 1, "timeout_ms": 4000 });
-    let device = id(&engineer.post("/devices", json!({ "name": "pump", "driver": "modbus", "config": config })));
+    let config =
+        json!({ "transport": "tcp", "host": "127.0.0.1", "port": port, "unit_id": 1, "timeout_ms": 4000 });
+    let device =
+        id(&engineer.post("/devices", json!({ "name": "pump", "driver": "modbus", "config": config })));
     let point = json!({ "name": "setpoint", "device": device, "address": "40001 uint16", "value_type": "f64",
                         "unit": "bar", "scaling": { "gain": 0.1 }, "period_ms": 100 });
     let point = id(&engineer.post("/points", json!({ "points": [point] }))["items"][0]);
@@ -56,7 +60,8 @@ fn rig(name: &str) -> Rig {
 impl Rig {
     fn wait_for(&self, value: f64) {
         eventually("the value", 10, || {
-            let latest = self.engineer.get(&format!("/samples/latest?points={}", self.point))["items"][0].clone();
+            let latest =
+                self.engineer.get(&format!("/samples/latest?points={}", self.point))["items"][0].clone();
             let got = latest["value"].as_f64().filter(|_| latest["quality"] == json!(0));
             got.is_some_and(|got| (got - value).abs() < 1e-9).then_some(())
         });
@@ -76,7 +81,8 @@ impl Rig {
         point["write"] = policy;
         self.engineer.put(&format!("/points/{}", self.point), point);
         // Enabling starts the device anew.
-        let online = || self.engineer.get(&format!("/devices/{}", self.device))["health"]["state"] == "online";
+        let online =
+            || self.engineer.get(&format!("/devices/{}", self.device))["health"]["state"] == "online";
         eventually("the device online again", 10, || online().then_some(()));
         self.wait_for(5.0);
     }
@@ -111,7 +117,11 @@ fn off_by_default_then_every_rule_then_read_back() {
     assert_eq!(proposal["body"]["state"], "proposed");
     assert_eq!(rig.register(), 50, "a proposal sends nothing");
     let (status, answer) = rig.confirm(&rig.engineer, &proposal);
-    assert_eq!((status, answer["code"].as_str()), (403, Some("forbidden")), "only who proposed it confirms it");
+    assert_eq!(
+        (status, answer["code"].as_str()),
+        (403, Some("forbidden")),
+        "only who proposed it confirms it"
+    );
     let (status, done) = rig.confirm(&rig.operator, &proposal);
     assert_eq!((status, done["body"]["state"].as_str()), (200, Some("verified")), "{done}");
     assert_eq!(rig.register(), 52);
@@ -157,8 +167,67 @@ fn the_switch_stops_all_writing_within_a_second_and_reading_goes_on() {
     rig.wait_for(4.7);
 
     let (status, answer) = rig.operator.send("PUT", "/write-lock", Some(&json!({ "locked": false })));
-    assert_eq!((status, answer["code"].as_str()), (403, Some("forbidden")), "operators stop, administrators start");
+    assert_eq!(
+        (status, answer["code"].as_str()),
+        (403, Some("forbidden")),
+        "operators stop, administrators start"
+    );
     rig.admin.put("/write-lock", json!({ "locked": false }));
     let (_, again) = rig.propose(5.0);
     assert_eq!(rig.confirm(&rig.operator, &again).1["body"]["state"], "verified");
+}
+
+#[test]
+fn a_write_that_a_kill_interrupted_is_failed_and_never_sent_again() {
+    let threads = tokio::runtime::Runtime::new().expect("threads");
+    let image = Arc::new(Image::default());
+    image.set(1, Table::HoldingRegisters, 0, &[50]);
+    let behaviour = Behaviour::tcp(runtime::host_clock());
+    let port = threads.block_on(async {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let port = listener.local_addr().expect("bound").port();
+        tokio::spawn(serve(listener, image.clone(), behaviour.clone()));
+        port
+    });
+    let dir = TempDir::new("writes-kill");
+    let process = Process::serve(dir.path(), &[]);
+    let admin = process.set_up();
+    let config =
+        json!({ "transport": "tcp", "host": "127.0.0.1", "port": port, "unit_id": 1, "timeout_ms": 5000 });
+    let device = json!({ "name": "pump", "driver": "modbus", "config": config, "writes_enabled": true });
+    let device = id(&admin.post("/devices", device));
+    let point = json!({ "name": "setpoint", "device": device, "address": "40001 uint16", "value_type": "u64",
+                        "period_ms": 60_000, "write": { "min": 0, "max": 100 } });
+    let point = id(&admin.post("/points", json!({ "points": [point] }))["items"][0]);
+    let online = || admin.get(&format!("/devices/{device}"))["health"]["state"] == "online";
+    eventually("the device online", 10, || online().then_some(()));
+    let command = eventually("a proposal", 10, || {
+        let (status, answer) =
+            admin.send("POST", "/commands", Some(&json!({ "point": point, "value": "60" })));
+        (status == 201).then_some(answer)
+    });
+    behaviour.faults.silent.store(true, Ordering::Relaxed);
+    let (client, path) = (admin.clone(), format!("/commands/{}/confirm", id(&command)));
+    let confirming = std::thread::spawn(move || client.try_send("POST", &path, None));
+    eventually("the command on its way", 5, || {
+        (admin.get("/commands")["items"][0]["body"]["state"] == "sent").then_some(())
+    });
+    process.kill();
+    assert!(confirming.join().expect("it does not panic").is_none(), "nobody was told that it worked");
+    behaviour.faults.silent.store(false, Ordering::Relaxed);
+    let seen = behaviour.faults.requests.load(Ordering::Relaxed);
+
+    let process = Process::serve(dir.path(), &[]);
+    let admin = process.sign_in();
+    let after = admin.get("/commands")["items"][0]["body"].clone();
+    assert_eq!(
+        (&after["state"], &after["fault"]["code"]),
+        (&json!("failed"), &json!("write.interrupted")),
+        "{after}"
+    );
+    eventually("the device is read again", 10, || {
+        (behaviour.faults.requests.load(Ordering::Relaxed) > seen).then_some(())
+    });
+    use driver_modbus::sim::Registers;
+    assert_eq!(image.read(1, Table::HoldingRegisters, 0, 1).expect("it is there"), [50], "not sent again");
 }

@@ -73,7 +73,10 @@ async function send(method: string, path: string, options: CallOptions): Promise
   } catch (thrown) {
     if (options.signal?.aborted) throw thrown;
     throw new Problem(0, [
-      { code: "console.unreachable", detail: "The server does not answer. Check that Sinew runs and the network is up, then try again." },
+      {
+        code: "console.unreachable",
+        detail: "The server does not answer. Check that Sinew runs and the network is up, then try again.",
+      },
     ]);
   }
 }
@@ -110,7 +113,11 @@ export async function call<T>(method: string, path: string, options: CallOptions
     return JSON.parse(text) as T;
   } catch {
     throw new Problem(response.status, [
-      { code: "console.bad-reply", args: { path }, detail: `The reply to ${path} is not JSON. Is this address really Sinew's?` },
+      {
+        code: "console.bad-reply",
+        args: { path },
+        detail: `The reply to ${path} is not JSON. Is this address really Sinew's?`,
+      },
     ]);
   }
 }

@@ -46,7 +46,9 @@ export const api = {
   inspect: (driver: string, body: { config: unknown; address: string; cells: number }, signal?: AbortSignal) =>
     call<T.Inspection>("POST", `/drivers/${driver}/inspect`, { body, ...(signal ? { signal } : {}) }),
   checkAddress: (driver: string, address: string) =>
-    call<{ canonical: string; value_type: T.ValueType; writable: boolean }>("POST", `/drivers/${driver}/address`, { body: { address } }),
+    call<{ canonical: string; value_type: T.ValueType; writable: boolean }>("POST", `/drivers/${driver}/address`, {
+      body: { address },
+    }),
 
   assets: () => all<T.Stored<T.Asset>>("/assets"),
   devices: () => all<T.DeviceItem>("/devices"),

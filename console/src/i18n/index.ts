@@ -27,7 +27,10 @@ export const i18n = createI18n({
 /** The global composer: its locale is a ref because `legacy` is off. */
 const current = i18n.global.locale as unknown as Ref<Locale>;
 
-for (const [locale, texts] of [["zh", [zh, zhFaults]], ["en", [en, enFaults]]] as const) {
+for (const [locale, texts] of [
+  ["zh", [zh, zhFaults]],
+  ["en", [en, enFaults]],
+] as const) {
   for (const one of texts) i18n.global.mergeLocaleMessage(locale, one);
   for (const leaf of leaves) i18n.global.mergeLocaleMessage(locale, leaf.messages[locale]);
 }
@@ -68,14 +71,18 @@ const CAUSES = ["reason", "exception"];
  */
 export function faultText(fault: Fault): FaultText {
   const args = fault.args ?? {};
-  const causes = CAUSES.flatMap((name) => (name in args && /^[a-z0-9-]+$/.test(String(args[name])) ? [`${fault.code}.${args[name]}`] : []));
+  const causes = CAUSES.flatMap((name) =>
+    name in args && /^[a-z0-9-]+$/.test(String(args[name])) ? [`${fault.code}.${args[name]}`] : [],
+  );
   const part = (name: string): string => {
     const key = [...causes, fault.code].map((code) => `fault.${code}.${name}`).find(has);
     return key ? t(key, args) : "";
   };
   const what = part("what");
   // A text without a cause leaves the cause to the server, which knows the particular case.
-  return what ? { what, why: part("why") || fault.detail, next: part("next") } : { what: fault.detail, why: "", next: "" };
+  return what
+    ? { what, why: part("why") || fault.detail, next: part("next") }
+    : { what: fault.detail, why: "", next: "" };
 }
 
 /** The same in one line. */

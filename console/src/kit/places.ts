@@ -40,13 +40,20 @@ export async function findPoints(query: string, most: number): Promise<PointItem
   await loadPlaces();
   const words = query.toLowerCase().split(/\s+/).filter(Boolean);
   const named = api.findPoints(query, most).then((page) => page.items);
-  const isNamed = (asset: Stored<Asset>, word: string): boolean => holds(asset.body.name.zh, word) || holds(asset.body.name.en, word);
-  const machines = words.length ? assets.value.filter((asset) => asset.body.kind === "asset" && words.some((word) => isNamed(asset, word))) : [];
-  const matched = [...machines].sort((a, b) => words.filter((w) => isNamed(b, w)).length - words.filter((w) => isNamed(a, w)).length);
+  const isNamed = (asset: Stored<Asset>, word: string): boolean =>
+    holds(asset.body.name.zh, word) || holds(asset.body.name.en, word);
+  const machines = words.length
+    ? assets.value.filter((asset) => asset.body.kind === "asset" && words.some((word) => isNamed(asset, word)))
+    : [];
+  const matched = [...machines].sort(
+    (a, b) => words.filter((w) => isNamed(b, w)).length - words.filter((w) => isNamed(a, w)).length,
+  );
   const within = matched.slice(0, ASSETS_MATCHED_MAX).map(async (asset) => {
     const left = words.filter((word) => !isNamed(asset, word));
     const points = await api.points({ asset: asset.id });
-    return points.filter(({ body }) => left.every((word) => [body.name, body.label?.zh, body.label?.en].some((text) => holds(text, word))));
+    return points.filter(({ body }) =>
+      left.every((word) => [body.name, body.label?.zh, body.label?.en].some((text) => holds(text, word))),
+    );
   });
   const found = new Map((await Promise.all([...within, named])).flat().map((point) => [point.id, point]));
   return [...found.values()].slice(0, most);

@@ -25,11 +25,14 @@ function resolve(schema: Schema, root: Schema): Schema {
   return { ...resolve(root.$defs?.[name] ?? {}, root), ...own };
 }
 
-const typeOf = (schema: Schema): string => (Array.isArray(schema.type) ? (schema.type.find((one) => one !== "null") ?? "") : (schema.type ?? ""));
+const typeOf = (schema: Schema): string =>
+  Array.isArray(schema.type) ? (schema.type.find((one) => one !== "null") ?? "") : (schema.type ?? "");
 
 function choicesOf(schema: Schema, root: Schema): string[] {
   if (schema.enum) return schema.enum.filter((one) => one !== null).map(String);
-  const constants = (schema.oneOf ?? []).map((one) => resolve(one, root)).filter((one) => one.const !== undefined || one.enum?.length === 1);
+  const constants = (schema.oneOf ?? [])
+    .map((one) => resolve(one, root))
+    .filter((one) => one.const !== undefined || one.enum?.length === 1);
   return constants.map((one) => String(one.const ?? one.enum?.[0]));
 }
 
@@ -42,25 +45,36 @@ export function fieldsOf(root: Schema, at: Schema = root, path: string[] = []): 
     if (schema.properties) return fieldsOf(root, schema, here);
     const all = choices.length ? choices : choicesOf(schema, root);
     const type = typeOf(schema);
-    const kind = all.length ? "choice" : type === "boolean" ? "switch" : type === "integer" || type === "number" ? "number" : "text";
+    const kind = all.length
+      ? "choice"
+      : type === "boolean"
+        ? "switch"
+        : type === "integer" || type === "number"
+          ? "number"
+          : "text";
     const required = path.length === 0 && (at.required?.includes(key) ?? false);
-    return [{
-      path: here,
-      kind,
-      choices: all,
-      required,
-      description: raw.description ?? schema.description ?? "",
-      initial: schema.default,
-      ...(schema.minimum === undefined ? {} : { minimum: schema.minimum }),
-      ...(schema.maximum === undefined ? {} : { maximum: schema.maximum }),
-    } satisfies Field];
+    return [
+      {
+        path: here,
+        kind,
+        choices: all,
+        required,
+        description: raw.description ?? schema.description ?? "",
+        initial: schema.default,
+        ...(schema.minimum === undefined ? {} : { minimum: schema.minimum }),
+        ...(schema.maximum === undefined ? {} : { maximum: schema.maximum }),
+      } satisfies Field,
+    ];
   });
 }
 
 export type Config = Record<string, unknown>;
 
 export function readAt(config: Config, path: string[]): unknown {
-  return path.reduce<unknown>((at, key) => (typeof at === "object" && at !== null ? (at as Config)[key] : undefined), config);
+  return path.reduce<unknown>(
+    (at, key) => (typeof at === "object" && at !== null ? (at as Config)[key] : undefined),
+    config,
+  );
 }
 
 /** A copy with a value at a place; `undefined` and "" remove it, and objects left empty with it. */

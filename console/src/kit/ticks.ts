@@ -12,7 +12,12 @@ export function timeTicks(splits: number[]): string[] {
     if (step >= DAY_MS * 300) return String(at.getFullYear());
     if (step >= DAY_MS) return step >= DAY_MS * 25 ? `${at.getFullYear()}-${two(at.getMonth() + 1)}` : date;
     const time = `${two(at.getHours())}:${two(at.getMinutes())}`;
-    const text = step < 1_000 ? `${time}:${two(at.getSeconds())}.${Math.floor(at.getMilliseconds() / 100)}` : step < 60_000 ? `${time}:${two(at.getSeconds())}` : time;
+    const text =
+      step < 1_000
+        ? `${time}:${two(at.getSeconds())}.${Math.floor(at.getMilliseconds() / 100)}`
+        : step < 60_000
+          ? `${time}:${two(at.getSeconds())}`
+          : time;
     const fresh = date !== day;
     day = date;
     return fresh ? `${text}\n${date}` : text;

@@ -105,7 +105,10 @@ function widenBreaks(column: (number | null | undefined)[]): void {
 }
 
 /** Columns for a chart over one shared time axis: `undefined` where a track has nothing to say, `null` where it breaks. */
-export function align(tracks: Track[], pick: (track: Track) => (number | null)[][]): [number[], ...(number | null | undefined)[][]] {
+export function align(
+  tracks: Track[],
+  pick: (track: Track) => (number | null)[][],
+): [number[], ...(number | null | undefined)[][]] {
   const times = [...new Set(tracks.flatMap((track) => track.time))].sort((a, b) => a - b);
   const place = new Map(times.map((time, i) => [time, i]));
   const columns = tracks.flatMap((track) =>

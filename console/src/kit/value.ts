@@ -51,7 +51,8 @@ const AXIS_DECIMALS_MAX = 7;
 export function axisNumber(value: number, step: number): string {
   if (Math.abs(value) >= 1e9 || step < 1e-6) return value.toExponential(2);
   let decimals = 0;
-  while (decimals < AXIS_DECIMALS_MAX && Math.abs(step * 10 ** decimals - Math.round(step * 10 ** decimals)) > 1e-6) decimals += 1;
+  while (decimals < AXIS_DECIMALS_MAX && Math.abs(step * 10 ** decimals - Math.round(step * 10 ** decimals)) > 1e-6)
+    decimals += 1;
   return groupDigits(value.toFixed(decimals));
 }
 

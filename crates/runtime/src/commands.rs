@@ -98,17 +98,7 @@ impl ScopedCommands {
     async fn step(&self, at: &mut Stored<Command>, change: impl FnOnce(&mut Command)) -> Result<(), Fault> {
         change(&mut at.body);
         at.body.changed = self.path.clock.now();
-        let expected = if at.revision == 0 { Expected::Absent } else { Expected::At(at.revision) };
-        let put =
-            Change::put(at.id, expected, &at.body).map_err(|e| Fault::new(codes::INTERNAL, e.to_string()))?;
-        let event = EventDraft {
-            name: event_name(at.body.state),
-            object: at.body.point,
-            payload: serde_json::json!({
-                "command": at.id, "point": at.body.point, "device": at.body.device, "old": at.body.old,
-                "new": at.body.new, "unit": at.body.unit, "read_back": at.body.read_back, "fault": at.body.fault,
-            }),
-        };
+        let (put, event) = change_of(at)?;
         let actor = &self.caller.name;
         let done =
             self.path.records.commit(self.org, actor, vec![put], vec![event]).await.map_err(|e| e.fault())?;
@@ -235,6 +225,45 @@ impl ScopedCommands {
         }
         Ok(())
     }
+}
+
+impl WritePath {
+    /// Commands that were under way when the node ended: whether the device took them is unknown, and they are never
+    /// sent again. Called once, before any device runs.
+    pub(crate) async fn settle_interrupted(&self) -> Result<(), Fault> {
+        let sent = IndexValue::Text(CommandState::Sent.name().into());
+        let query = Query { filters: vec![Filter::Equal("state", sent)], ..Query::default() };
+        loop {
+            let page = self.records.list_all_orgs::<Command>(query.clone()).await.map_err(|e| e.fault())?;
+            if page.items.is_empty() {
+                return Ok(());
+            }
+            for (org, mut command) in page.items {
+                command.body.state = CommandState::Failed;
+                command.body.changed = self.clock.now();
+                command.body.fault = Some(Fault::new(
+                    "write.interrupted",
+                    "the node ended during the write, so it is not known whether the device took it: look at the \
+                     machine before trying again",
+                ));
+                let (change, event) = change_of(&command)?;
+                self.records.commit(org, "node", vec![change], vec![event]).await.map_err(|e| e.fault())?;
+            }
+        }
+    }
+}
+
+/// A command's next state as a change and its event.
+fn change_of(command: &Stored<Command>) -> Result<(Change, EventDraft), Fault> {
+    let expected = if command.revision == 0 { Expected::Absent } else { Expected::At(command.revision) };
+    let body = &command.body;
+    let put =
+        Change::put(command.id, expected, body).map_err(|e| Fault::new(codes::INTERNAL, e.to_string()))?;
+    let payload = serde_json::json!({
+        "command": command.id, "point": body.point, "device": body.device, "old": body.old, "new": body.new,
+        "unit": body.unit, "read_back": body.read_back, "fault": body.fault,
+    });
+    Ok((put, EventDraft { name: event_name(body.state), object: body.point, payload }))
 }
 
 /// The last state, from what the device said.

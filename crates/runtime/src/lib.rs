@@ -73,6 +73,7 @@ struct Shared {
     live: Arc<live::Live>,
     clock: Clock,
     net: Net,
+    random: Random,
     tasks: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -98,7 +99,7 @@ impl Runtime {
             historian: parts.historian,
             devices: devices.clone(),
             clock: parts.clock.clone(),
-            random: parts.random,
+            random: parts.random.clone(),
             lock: WriteLock::new(parts.records.clone()),
             recent: Mutex::default(),
         };
@@ -113,8 +114,10 @@ impl Runtime {
             live,
             clock: parts.clock,
             net: parts.net,
+            random: parts.random,
             tasks: Mutex::default(),
         }));
+        runtime.0.writes.settle_interrupted().await?;
         runtime.follow_plant().await?;
         Ok(runtime)
     }
@@ -177,6 +180,7 @@ impl Runtime {
                 path: shared.writes.clone(),
             })),
             clock: shared.clock.clone(),
+            ids: sdk::Ids::new(shared.clock.clone(), shared.random.clone()),
         };
         Scope { org, caller, handles }
     }

@@ -161,9 +161,10 @@ impl SamplesPort for ScopedSamples {
 /// A refused append as a message.
 pub(crate) fn append_fault(error: &AppendError) -> Fault {
     let code = match error {
-        AppendError::DiskFull { .. } | AppendError::MemoryFull { .. } | AppendError::Refused { .. } | AppendError::SyncFailed { .. } => {
-            codes::STORAGE_REFUSED
-        }
+        AppendError::DiskFull { .. }
+        | AppendError::MemoryFull { .. }
+        | AppendError::Refused { .. }
+        | AppendError::SyncFailed { .. } => codes::STORAGE_REFUSED,
         AppendError::Columns(_) | AppendError::TooLarge { .. } => codes::INVALID,
         _ => codes::INTERNAL,
     };

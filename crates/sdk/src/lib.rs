@@ -15,6 +15,7 @@ mod driver;
 mod events;
 pub mod fake;
 pub mod http;
+mod ids;
 mod net;
 mod plant;
 pub mod poll;
@@ -30,6 +31,7 @@ pub use driver::{
     OutageKind, Outbox, OutboxPort, Probe, ProbeReport, RawCell, WriteOrder, Written,
 };
 pub use events::{Events, EventsPort};
+pub use ids::Ids;
 pub use net::{Net, NetPort, Parity, SerialBus, SerialBusPort, SerialSettings, Stream};
 pub use plant::{Plant, PlantPort, PointQuery};
 pub use records::{Records, RecordsPort};

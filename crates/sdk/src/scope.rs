@@ -2,7 +2,7 @@
 
 use types::{ObjectId, OrgId};
 
-use crate::{Clock, Commands, Events, Plant, Records, Samples, http::Permission};
+use crate::{Clock, Commands, Events, Ids, Plant, Records, Samples, http::Permission};
 
 /// Who asks.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +37,8 @@ pub struct Handles {
     pub commands: Commands,
     /// Time.
     pub clock: Clock,
+    /// Names for what is new.
+    pub ids: Ids,
 }
 
 /// What a request handler or an app's task works in. In a handler, take it as an argument: it is an extractor.

@@ -19,7 +19,8 @@ pub(crate) async fn serve(uri: Uri) -> Response {
     let path = uri.path().trim_start_matches('/');
     if let Some(file) = Console::get(path).filter(|_| !path.is_empty()) {
         // Names below assets/ carry a hash of the content.
-        let cache = if path.starts_with("assets/") { "public, max-age=31536000, immutable" } else { "no-cache" };
+        let cache =
+            if path.starts_with("assets/") { "public, max-age=31536000, immutable" } else { "no-cache" };
         return respond(StatusCode::OK, content_type(path), cache, file.data.into_owned());
     }
     if path.starts_with("api/") || path.contains('.') {
@@ -29,7 +30,9 @@ pub(crate) async fn serve(uri: Uri) -> Response {
     match Console::get("index.html") {
         Some(page) => respond(StatusCode::OK, "text/html; charset=utf-8", "no-cache", page.data.into_owned()),
         None => {
-            let text = b"The console is not built. Run `cargo x demo`, or `npm ci && npm run build` in console/.".to_vec();
+            let text =
+                b"The console is not built. Run `cargo x demo`, or `npm ci && npm run build` in console/."
+                    .to_vec();
             respond(StatusCode::SERVICE_UNAVAILABLE, "text/plain; charset=utf-8", "no-store", text)
         }
     }

@@ -81,12 +81,16 @@ fn token(headers: &HeaderMap) -> Option<String> {
 /// for. Runs before everything else.
 pub(crate) async fn check_origin(State(node): State<Node>, request: Request, next: Next) -> Response {
     let headers = request.headers();
-    let host = headers.get(header::HOST).and_then(|v| v.to_str().ok()).or_else(|| request.uri().authority().map(|a| a.as_str()));
+    let host = headers
+        .get(header::HOST)
+        .and_then(|v| v.to_str().ok())
+        .or_else(|| request.uri().authority().map(|a| a.as_str()));
     let Some(host) = host else {
         return refused("the request names no host: send a Host header").into_response();
     };
     if !host_allowed(host, &node.settings().hosts) {
-        return refused("this host name is not one of this node: add it to `server.hosts` if it is").into_response();
+        return refused("this host name is not one of this node: add it to `server.hosts` if it is")
+            .into_response();
     }
     let changes = !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
     let live = headers.contains_key(header::UPGRADE);
@@ -94,7 +98,8 @@ pub(crate) async fn check_origin(State(node): State<Node>, request: Request, nex
         && (changes || live)
         && !same_origin(origin, host)
     {
-        return refused("the request comes from a page of another site: open the console itself").into_response();
+        return refused("the request comes from a page of another site: open the console itself")
+            .into_response();
     }
     next.run(request).await
 }

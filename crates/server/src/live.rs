@@ -45,7 +45,8 @@ pub(crate) async fn open(
     upgrade: WebSocketUpgrade,
 ) -> Response {
     upgrade.max_message_size(MESSAGE_BYTES_MAX).on_upgrade(move |socket| async move {
-        let mut feed = Feed { scope, names: HashMap::new(), subscription: Subscription::to(&[]), told_shed: 0 };
+        let mut feed =
+            Feed { scope, names: HashMap::new(), subscription: Subscription::to(&[]), told_shed: 0 };
         run(socket, &mut feed, node, session.0).await;
     })
 }

@@ -18,7 +18,12 @@ pub trait Running: Send + Sync {
     /// 禁止下发: how it stands.
     fn write_lock(&self, org: OrgId) -> sdk::BoxFuture<'_, Result<WriteLockView, Fault>>;
     /// 禁止下发: set it.
-    fn set_write_lock(&self, org: OrgId, locked: bool, by: String) -> sdk::BoxFuture<'_, Result<WriteLockView, Fault>>;
+    fn set_write_lock(
+        &self,
+        org: OrgId,
+        locked: bool,
+        by: String,
+    ) -> sdk::BoxFuture<'_, Result<WriteLockView, Fault>>;
     /// An organisation was made: start the apps for it.
     fn organisation_made(&self, org: OrgId);
     /// Time.

@@ -62,10 +62,10 @@ fn operation(mounted: &Mounted<'_>, path: &str, schemas: &mut Map<String, Value>
         made["security"] = json!([{ "session": [] }, { "token": [] }]);
     }
     if let Some(body) = &operation.body {
-        made["requestBody"] =
-            json!({ "required": true, "content": { "application/json": { "schema": reference(schemas, body) } } });
+        made["requestBody"] = json!({ "required": true, "content": { "application/json": { "schema": reference(schemas, body) } } });
     } else if let Some(content) = operation.body_content {
-        made["requestBody"] = json!({ "required": true, "content": { content: { "schema": { "type": "string" } } } });
+        made["requestBody"] =
+            json!({ "required": true, "content": { content: { "schema": { "type": "string" } } } });
     }
     made
 }
@@ -95,7 +95,9 @@ fn reference(schemas: &mut Map<String, Value>, named: &NamedSchema) -> Value {
     for (name, schema) in &named.others {
         schemas.entry(name.clone()).or_insert_with(|| serde_json::to_value(schema).unwrap_or_default());
     }
-    schemas.entry(named.name.clone()).or_insert_with(|| serde_json::to_value(&named.schema).unwrap_or_default());
+    schemas
+        .entry(named.name.clone())
+        .or_insert_with(|| serde_json::to_value(&named.schema).unwrap_or_default());
     json!({ "$ref": format!("#/components/schemas/{}", named.name) })
 }
 

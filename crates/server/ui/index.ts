@@ -17,10 +17,26 @@ import usersZh from "./users/zh.json";
 
 const leaf: Leaf = {
   routes: [
-    { path: "/sign-in", component: () => import("./access/SignIn.vue"), meta: { public: true, title: "sign-in.title" } },
-    { path: "/setup", component: () => import("./access/FirstSetup.vue"), meta: { public: true, title: "setup.title" } },
-    { path: "/link/:token", component: () => import("./access/SignInLink.vue"), meta: { public: true, title: "sign-in.title" } },
-    { path: "/overview/:node?", component: () => import("./overview/PlantOverview.vue"), meta: { title: "overview.title" } },
+    {
+      path: "/sign-in",
+      component: () => import("./access/SignIn.vue"),
+      meta: { public: true, title: "sign-in.title" },
+    },
+    {
+      path: "/setup",
+      component: () => import("./access/FirstSetup.vue"),
+      meta: { public: true, title: "setup.title" },
+    },
+    {
+      path: "/link/:token",
+      component: () => import("./access/SignInLink.vue"),
+      meta: { public: true, title: "sign-in.title" },
+    },
+    {
+      path: "/overview/:node?",
+      component: () => import("./overview/PlantOverview.vue"),
+      meta: { title: "overview.title" },
+    },
     { path: "/devices", component: () => import("./devices/DeviceList.vue"), meta: { title: "devices.title" } },
     { path: "/devices/add", component: () => import("./devices/AddDevice.vue"), meta: { title: "wizard.title" } },
     { path: "/devices/:id", component: () => import("./devices/DevicePage.vue"), meta: { title: "devices.title" } },

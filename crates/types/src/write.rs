@@ -53,7 +53,7 @@ pub enum WriteRefusal {
     TooOften { limit: u32, wait_s: u64 },
     #[error("the command expired before it was confirmed: propose it again")]
     Expired,
-    #[error("the command was already {state:?}")]
+    #[error("the command was already {}", .state.name())]
     NotProposed { state: CommandState },
     #[error("device {device} is not connected: a command is never kept for later")]
     NotConnected { device: String },
@@ -84,7 +84,7 @@ impl WriteRefusal {
             }
             WriteRefusal::Expired => Fault::new("write.expired", detail),
             WriteRefusal::NotProposed { state } => {
-                Fault::new("write.not-proposed", detail).arg("state", format!("{state:?}").to_lowercase())
+                Fault::new("write.not-proposed", detail).arg("state", state.name())
             }
             WriteRefusal::NotConnected { device } => {
                 Fault::new("write.not-connected", detail).arg("device", device.as_str())
@@ -111,6 +111,21 @@ pub enum CommandState {
     Expired,
     /// Not let through at the second step; never sent.
     Refused,
+}
+
+impl CommandState {
+    /// As the API and the index write it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            CommandState::Proposed => "proposed",
+            CommandState::Sent => "sent",
+            CommandState::Verified => "verified",
+            CommandState::Unverified => "unverified",
+            CommandState::Failed => "failed",
+            CommandState::Expired => "expired",
+            CommandState::Refused => "refused",
+        }
+    }
 }
 
 /// One write to one point, from proposal to effect. Kept for good as the record of who did what.
@@ -146,8 +161,9 @@ pub struct Command {
 
 impl Document for Command {
     const COLLECTION: &'static str = "commands";
-    const INDEXES: &'static [Index] = &[Index::on("point"), Index::on("proposed")];
+    const INDEXES: &'static [Index] = &[Index::on("point"), Index::on("proposed"), Index::on("state")];
     fn index_values(&self) -> Vec<Option<IndexValue>> {
-        vec![Some(IndexValue::Id(self.point)), Some(IndexValue::Time(self.proposed))]
+        let state = IndexValue::Text(self.state.name().into());
+        vec![Some(IndexValue::Id(self.point)), Some(IndexValue::Time(self.proposed)), Some(state)]
     }
 }

@@ -24,8 +24,8 @@ const WALK_MAX: u16 = 256;
 const BUDGET: Duration = Duration::from_secs(20);
 /// Where devices like to begin: asked first, because on a slow line the rest takes minutes.
 const LIKELY: [u16; 24] = [
-    0, 1, 10, 100, 200, 256, 300, 400, 500, 512, 768, 1_000, 1_024, 2_000, 2_048, 3_000, 4_000, 4_096, 5_000, 6_000,
-    8_192, 10_000, 20_000, 40_000,
+    0, 1, 10, 100, 200, 256, 300, 400, 500, 512, 768, 1_000, 1_024, 2_000, 2_048, 3_000, 4_000, 4_096, 5_000,
+    6_000, 8_192, 10_000, 20_000, 40_000,
 ];
 
 /// The first register of the first run that answers.
@@ -38,9 +38,7 @@ pub(crate) async fn first_run(
     let tables = [Table::HoldingRegisters, Table::InputRegisters];
     // Likely places of both tables come before the long search of either.
     let likely = tables.into_iter().flat_map(|table| LIKELY.into_iter().map(move |start| (table, start)));
-    let all = tables.into_iter().flat_map(|table| {
-        (0..=u16::MAX / STRIDE).map(move |n| (table, n * STRIDE))
-    });
+    let all = tables.into_iter().flat_map(|table| (0..=u16::MAX / STRIDE).map(move |n| (table, n * STRIDE)));
     let mut unsupported: Option<Table> = None;
     for (table, start) in likely.chain(all) {
         if clock.monotonic() > end {

@@ -17,7 +17,9 @@ pub(crate) async fn provision(node: &Node, ports: &example_plant::Ports) -> Resu
     };
     let devices = all_devices(node, org).await?;
     if devices.is_empty() {
-        enter(node, org, model).await.map_err(|faults| faults.iter().map(text_ref).collect::<Vec<_>>().join("\n"))?;
+        enter(node, org, model)
+            .await
+            .map_err(|faults| faults.iter().map(text_ref).collect::<Vec<_>>().join("\n"))?;
     } else {
         follow_ports(node, org, devices, model).await?;
     }

@@ -1,8 +1,8 @@
 //! What scenarios stand on: a node in this process over real HTTP, and the real binary as a process.
 
+pub(crate) mod binary;
 pub(crate) mod client;
 pub(crate) mod node;
-pub(crate) mod binary;
 
 /// A folder of its own for one test, removed when it passes.
 pub(crate) struct TempDir(std::path::PathBuf);

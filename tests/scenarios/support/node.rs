@@ -60,7 +60,8 @@ impl Drop for Node {
 async fn start(dir: &std::path::Path) -> (access::Access, Runtime, std::net::SocketAddr) {
     let now = runtime::host_now();
     let env = records::Env { now: now.clone(), random: random() };
-    let records = records::Records::open_sqlite(&dir.join("records.sqlite"), env).await.expect("records open");
+    let records =
+        records::Records::open_sqlite(&dir.join("records.sqlite"), env).await.expect("records open");
     let env = access::Env { now: now.clone(), random: random() };
     let access = access::Access::open_with_weak_hashes(records.clone(), env).await.expect("access opens");
     let options = historian::Options::new(dir.join("historian"), now.clone(), [1; 16]);

@@ -158,7 +158,11 @@ async fn one_type(node: Node, scope: Scope, Path(id): Path<String>) -> Result<Re
     Ok(item(StatusCode::OK, node.plant().asset_type(scope.org, path_id(&id)?).await?))
 }
 
-async fn type_as_tsl(node: Node, scope: Scope, Path(id): Path<String>) -> Result<Json<serde_json::Value>, Problem> {
+async fn type_as_tsl(
+    node: Node,
+    scope: Scope,
+    Path(id): Path<String>,
+) -> Result<Json<serde_json::Value>, Problem> {
     let stored = node.plant().asset_type(scope.org, path_id(&id)?).await?;
     Ok(Json(plant::tsl_out(&stored.body)))
 }

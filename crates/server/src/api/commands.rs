@@ -71,11 +71,15 @@ struct NewCommand {
     value: serde_json::Value,
 }
 
-async fn propose(scope: Scope, Body(new): Body<NewCommand>) -> Result<(StatusCode, Json<Item<Command>>), Problem> {
+async fn propose(
+    scope: Scope,
+    Body(new): Body<NewCommand>,
+) -> Result<(StatusCode, Json<Item<Command>>), Problem> {
     let point = scope.plant.points_by_object(&[new.point]).pop().flatten();
     let point = point.ok_or_else(|| super::not_found("point"))?;
-    let value = Value::from_json(point.point.value_type, &new.value)
-        .map_err(|e| Fault::new(codes::INVALID, format!("{e}: send a value of the point's type")).at("/value"))?;
+    let value = Value::from_json(point.point.value_type, &new.value).map_err(|e| {
+        Fault::new(codes::INVALID, format!("{e}: send a value of the point's type")).at("/value")
+    })?;
     let command = scope.commands.propose(Proposal { point: point.id, value }).await?;
     Ok((StatusCode::CREATED, Json(command.into())))
 }
@@ -94,7 +98,11 @@ struct SetLock {
     locked: bool,
 }
 
-async fn set_lock(node: Node, scope: Scope, Body(set): Body<SetLock>) -> Result<Json<WriteLockView>, Problem> {
+async fn set_lock(
+    node: Node,
+    scope: Scope,
+    Body(set): Body<SetLock>,
+) -> Result<Json<WriteLockView>, Problem> {
     // Anybody who may write may stop all writing; starting it again takes an administrator.
     if !set.locked && !scope.caller.may(Permission::Administer) {
         let detail = "only an administrator may allow writing again: ask one";

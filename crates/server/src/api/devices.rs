@@ -57,7 +57,13 @@ struct DeviceView {
 impl DeviceView {
     fn of(stored: Stored<Device>, health: &mut HashMap<ObjectId, serde_json::Value>) -> DeviceView {
         let health = health.remove(&stored.id);
-        DeviceView { id: stored.id, revision: stored.revision, changed: stored.changed, body: stored.body, health }
+        DeviceView {
+            id: stored.id,
+            revision: stored.revision,
+            changed: stored.changed,
+            body: stored.body,
+            health,
+        }
     }
 }
 
@@ -72,7 +78,11 @@ async fn list(
     Ok(Json(List { items, next: page.next.map(|c| c.0) }))
 }
 
-async fn one(node: Node, scope: Scope, Path(id): Path<String>) -> Result<impl axum::response::IntoResponse, Problem> {
+async fn one(
+    node: Node,
+    scope: Scope,
+    Path(id): Path<String>,
+) -> Result<impl axum::response::IntoResponse, Problem> {
     let stored = node.plant().device(scope.org, path_id(&id)?).await?;
     let mut health = node.running().device_health(scope.org);
     Ok((etag(stored.revision), Json(DeviceView::of(stored, &mut health))))

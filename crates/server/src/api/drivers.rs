@@ -16,7 +16,9 @@ const TRY_TIMEOUT: Duration = Duration::from_secs(30);
 
 pub(crate) fn routes() -> Vec<Route> {
     vec![
-        route(Method::Get, "/drivers", Permission::Read, list).summary("Protocols of this node").returns::<DriverList>(200),
+        route(Method::Get, "/drivers", Permission::Read, list)
+            .summary("Protocols of this node")
+            .returns::<DriverList>(200),
         route(Method::Post, "/drivers/{id}/probe", Permission::Configure, probe)
             .summary("Try a connection once and tell failures apart")
             .body::<ProbeRequest>()

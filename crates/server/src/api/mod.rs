@@ -53,7 +53,8 @@ impl<T> From<Stored<T>> for Item<T> {
 
 /// The id in a path.
 pub(crate) fn path_id(text: &str) -> Result<ObjectId, Problem> {
-    text.parse().map_err(|error: types::IdError| Fault::new(codes::INVALID, error.to_string()).at("path").into())
+    text.parse()
+        .map_err(|error: types::IdError| Fault::new(codes::INVALID, error.to_string()).at("path").into())
 }
 
 /// `If-Match: "<revision>"`, as sent back from an ETag; without it, whatever is there is replaced.
@@ -87,7 +88,11 @@ pub(crate) struct PageQuery {
 impl PageQuery {
     /// As a question to a collection, in the order of ids.
     pub(crate) fn query(self) -> types::Query {
-        types::Query { after: self.cursor.map(types::Cursor), limit: self.limit.unwrap_or(0), ..Default::default() }
+        types::Query {
+            after: self.cursor.map(types::Cursor),
+            limit: self.limit.unwrap_or(0),
+            ..Default::default()
+        }
     }
 }
 

@@ -44,7 +44,9 @@ pub(crate) fn routes() -> Vec<Route> {
             .query("dry_run", "true changes nothing", false)
             .body_content("text/csv")
             .returns::<plant::ImportReport>(200),
-        route(Method::Get, "/points/{id}", Permission::Read, one).summary("A point").returns::<PointView>(200),
+        route(Method::Get, "/points/{id}", Permission::Read, one)
+            .summary("A point")
+            .returns::<PointView>(200),
         route(Method::Put, "/points/{id}", Permission::Configure, update)
             .summary("Change a point")
             .body::<Point>()
@@ -109,7 +111,10 @@ async fn create(
     Body(new): Body<NewPoints>,
 ) -> Result<(StatusCode, Json<List<PointView>>), Problem> {
     let made = node.plant().create_points(scope.org, &scope.caller.name, new.points).await?;
-    Ok((StatusCode::CREATED, Json(List { items: made.into_iter().map(PointView::from).collect(), next: None })))
+    Ok((
+        StatusCode::CREATED,
+        Json(List { items: made.into_iter().map(PointView::from).collect(), next: None }),
+    ))
 }
 
 fn view(status: StatusCode, point: CataloguedPoint) -> Response {

@@ -7,8 +7,8 @@ use sdk::{
 };
 use serde::{Deserialize, Serialize};
 use types::{
-    BatchHeader, CataloguedPoint, Fault, Latest, ObjectId, Origin, PointId, Quality, SampleBatch, Section, SourceId,
-    Time, Value, codes,
+    BatchHeader, CataloguedPoint, Fault, Latest, ObjectId, Origin, PointId, Quality, SampleBatch, Section,
+    SourceId, Time, Value, codes,
 };
 
 /// Rows a query returns when it names no limit.
@@ -93,8 +93,12 @@ async fn latest(scope: Scope, Query(query): Query<LatestQuery>) -> Result<Json<L
     let points: Vec<Option<CataloguedPoint>> = match &query.points {
         Some(ids) => scope.plant.points_by_object(&parse_ids(ids)?),
         None if query.device.is_some() || query.asset.is_some() => {
-            let wanted =
-                sdk::PointQuery { device: query.device, asset: query.asset, limit: POINTS_MAX, ..Default::default() };
+            let wanted = sdk::PointQuery {
+                device: query.device,
+                asset: query.asset,
+                limit: POINTS_MAX,
+                ..Default::default()
+            };
             scope.plant.points(&wanted).into_iter().map(Some).collect()
         }
         None => {
@@ -104,7 +108,9 @@ async fn latest(scope: Scope, Query(query): Query<LatestQuery>) -> Result<Json<L
     };
     let ids: Vec<PointId> = points.iter().flatten().map(|p| p.id).collect();
     let mut found = scope.samples.latest(&ids).into_iter();
-    let items = points.into_iter().map(|p| p.and_then(|p| found.next().flatten().map(|l| LatestRow::of(p.object, l))));
+    let items = points
+        .into_iter()
+        .map(|p| p.and_then(|p| found.next().flatten().map(|l| LatestRow::of(p.object, l))));
     Ok(Json(LatestList { items: items.collect() }))
 }
 
@@ -155,13 +161,22 @@ async fn range(scope: Scope, Query(query): Query<RangeParameters>) -> Result<Jso
     let point = one_point(&scope, query.point)?;
     let limit = query.limit.unwrap_or(ROWS_DEFAULT).min(sdk::Samples::ROWS_MAX - 1);
     let newest_first = query.order == Order::Desc;
-    let asked =
-        RangeQuery { points: vec![point.id], from: query.from, to: query.to, limit_rows: limit + 1, newest_first };
+    let asked = RangeQuery {
+        points: vec![point.id],
+        from: query.from,
+        to: query.to,
+        limit_rows: limit + 1,
+        newest_first,
+    };
     let sections = scope.samples.range(asked).await?;
     let mut items: Vec<StoredRow> = sections
         .iter()
         .flat_map(Section::rows)
-        .map(|(_, time, value, quality)| StoredRow { time, value: value.map(|v| v.to_json()), quality: quality.0 })
+        .map(|(_, time, value, quality)| StoredRow {
+            time,
+            value: value.map(|v| v.to_json()),
+            quality: quality.0,
+        })
         .collect();
     // Sections are by type: a row without a value stands apart from its neighbours until here.
     items.sort_by_key(|row| row.time);
@@ -206,11 +221,16 @@ struct BucketColumns {
     last: Vec<Option<f64>>,
 }
 
-async fn aggregate(scope: Scope, Query(query): Query<AggregateParameters>) -> Result<Json<BucketList>, Problem> {
+async fn aggregate(
+    scope: Scope,
+    Query(query): Query<AggregateParameters>,
+) -> Result<Json<BucketList>, Problem> {
     let points: Vec<CataloguedPoint> =
         scope.plant.points_by_object(&parse_ids(&query.points)?).into_iter().flatten().collect();
     if query.to <= query.from {
-        return Err(Fault::new(codes::INVALID, "`to` is not after `from`: choose a later end").at("to").into());
+        return Err(Fault::new(codes::INVALID, "`to` is not after `from`: choose a later end")
+            .at("to")
+            .into());
     }
     let asked = AggregateQuery {
         points: points.iter().map(|p| p.id).collect(),

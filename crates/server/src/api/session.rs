@@ -34,7 +34,9 @@ pub(crate) fn routes() -> Vec<Route> {
         route(Method::Get, "/session", Permission::SignedIn, current)
             .summary("Who is signed in")
             .returns::<SessionView>(200),
-        route(Method::Delete, "/session", Permission::SignedIn, sign_out).summary("Sign out").returns_nothing(204),
+        route(Method::Delete, "/session", Permission::SignedIn, sign_out)
+            .summary("Sign out")
+            .returns_nothing(204),
         route(Method::Put, "/session/password", Permission::SignedIn, change_password)
             .summary("Change your own password; your other sessions end")
             .body::<ChangePassword>()
@@ -154,7 +156,8 @@ fn opened(node: &Node, status: StatusCode, session: &access::Session) -> Respons
     let token = session.token.reveal();
     let secure = if node.settings().secure { "; Secure" } else { "" };
     let cookie = format!("{COOKIE}={token}; Path=/; HttpOnly; SameSite=Strict{secure}");
-    let mut response = (status, Json(SessionView::of(&session.identity, Some(token.to_string())))).into_response();
+    let mut response =
+        (status, Json(SessionView::of(&session.identity, Some(token.to_string())))).into_response();
     if let Ok(value) = HeaderValue::from_str(&cookie) {
         response.headers_mut().insert(header::SET_COOKIE, value);
     }

@@ -111,7 +111,6 @@ struct UnitView {
 }
 
 async fn units() -> Json<UnitList> {
-    let view =
-        |u: &Unit| UnitView { code: u.code.into(), symbol: u.symbol.into(), dimension: u.dimension };
+    let view = |u: &Unit| UnitView { code: u.code.into(), symbol: u.symbol.into(), dimension: u.dimension };
     Json(UnitList { items: Unit::all().iter().map(view).collect() })
 }

@@ -29,7 +29,8 @@ const modbus: DriverHints = {
   name: (config) => {
     const serial = config["serial"] as Config | undefined;
     const port = Number(config["port"] ?? MODBUS_PORT) === MODBUS_PORT ? "" : `:${String(config["port"])}`;
-    const place = config["transport"] === "serial" ? String(serial?.["path"] ?? "") : `${String(config["host"] ?? "")}${port}`;
+    const place =
+      config["transport"] === "serial" ? String(serial?.["path"] ?? "") : `${String(config["host"] ?? "")}${port}`;
     return `Modbus ${place.split("/").pop()} #${String(config["unit_id"] ?? 1)}`;
   },
   addresses: [

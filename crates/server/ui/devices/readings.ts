@@ -16,12 +16,32 @@ export interface Table {
 }
 
 /** Shown without asking, in this order; the rest on demand. */
-const USUAL = ["bool", "int16", "uint16", "float32 ABCD", "float32 CDAB", "float32 BADC", "float32 DCBA", "int32 ABCD", "int32 CDAB", "uint32 ABCD", "uint32 CDAB", "bcd16", "string", "string BA"];
+const USUAL = [
+  "bool",
+  "int16",
+  "uint16",
+  "float32 ABCD",
+  "float32 CDAB",
+  "float32 BADC",
+  "float32 DCBA",
+  "int32 ABCD",
+  "int32 CDAB",
+  "uint32 ABCD",
+  "uint32 CDAB",
+  "bcd16",
+  "string",
+  "string BA",
+];
 
 const cellOf = (candidate: Candidate): string => candidate.address.split(" ")[0] ?? "";
 
 export function tableOf(inspection: Inspection, all: boolean): Table {
-  const rows = inspection.raw.map((raw): Row => ({ cell: raw.address, hex: raw.hex, byReading: new Map(), best: undefined }));
+  const rows = inspection.raw.map((raw): Row => ({
+    cell: raw.address,
+    hex: raw.hex,
+    byReading: new Map(),
+    best: undefined,
+  }));
   const byCell = new Map(rows.map((row) => [row.cell, row]));
   const found = new Set<string>();
   for (const candidate of inspection.candidates) {
@@ -75,7 +95,12 @@ export interface Draft {
   gain: string;
 }
 
-export const draftOf = (candidate: Candidate): Draft => ({ candidate, name: `r${cellOf(candidate)}`, unit: "1", gain: "1" });
+export const draftOf = (candidate: Candidate): Draft => ({
+  candidate,
+  name: `r${cellOf(candidate)}`,
+  unit: "1",
+  gain: "1",
+});
 
 /** The point to be made of a chosen reading. A gain other than 1 turns it into a scaled f64. */
 export function pointOf(draft: Draft, device: string): Point {

@@ -51,7 +51,8 @@ export function findNode(nodes: TreeNode[], id: Id | undefined): TreeNode | unde
 
 const isState = (point: PointItem): boolean => Object.keys(point.body.states ?? {}).length > 0;
 const hasUnit = (point: PointItem): boolean => point.body.unit !== "1";
-const isFigure = (point: PointItem): boolean => !isState(point) && !["string", "bytes", "bool"].includes(point.body.value_type);
+const isFigure = (point: PointItem): boolean =>
+  !isState(point) && !["string", "bytes", "bool"].includes(point.body.value_type);
 
 function panelOf(id: Id, points: PointItem[], more: Partial<Panel>): Panel {
   const state = points.find(isState);
@@ -74,17 +75,26 @@ function groupBy(points: PointItem[], of: (point: PointItem) => Id | undefined):
 }
 
 /** Panels of the chosen place, or of the whole plant and its unplaced devices. Places without points have none. */
-export function panelsOf(roots: TreeNode[], chosen: TreeNode | undefined, points: PointItem[], devices: DeviceItem[]): Panel[] {
+export function panelsOf(
+  roots: TreeNode[],
+  chosen: TreeNode | undefined,
+  points: PointItem[],
+  devices: DeviceItem[],
+): Panel[] {
   const byAsset = groupBy(points, (point) => point.body.asset);
   const panels: Panel[] = [];
   const walk = (node: TreeNode, path: Stored<Asset>[]): void => {
     const own = byAsset.get(node.id) ?? [];
-    if (own.length > 0 || node.asset.body.kind === "asset") panels.push(panelOf(node.id, own, { asset: node.asset, path }));
+    if (own.length > 0 || node.asset.body.kind === "asset")
+      panels.push(panelOf(node.id, own, { asset: node.asset, path }));
     node.children.forEach((child) => walk(child, [...path, node.asset]));
   };
   (chosen ? [chosen] : roots).forEach((node) => walk(node, []));
   if (chosen) return panels;
-  const unplaced = groupBy(points.filter((point) => point.body.asset === undefined), (point) => point.body.device);
+  const unplaced = groupBy(
+    points.filter((point) => point.body.asset === undefined),
+    (point) => point.body.device,
+  );
   for (const device of devices) {
     const own = unplaced.get(device.id);
     if (own) panels.push(panelOf(device.id, own, { device }));

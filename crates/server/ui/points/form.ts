@@ -21,7 +21,8 @@ export interface PointForm {
 }
 
 const PER_MINUTE_DEFAULT = 6;
-const textOf = (value: number | null | undefined): string => (value === null || value === undefined ? "" : String(value));
+const textOf = (value: number | null | undefined): string =>
+  value === null || value === undefined ? "" : String(value);
 
 export function formOf(point: Point): PointForm {
   return {
@@ -61,9 +62,18 @@ export function pointOf(point: Point, form: PointForm): Point {
     ...(point.device ? { address: form.address.trim() } : {}),
     ...(form.asset ? { asset: form.asset } : {}),
     ...(scaled ? { scaling: { gain, offset }, value_type: "f64" as const } : {}),
-    ...(form.range_min.trim() !== "" && form.range_max.trim() !== "" ? { range: [Number(form.range_min), Number(form.range_max)] as [number, number] } : {}),
+    ...(form.range_min.trim() !== "" && form.range_max.trim() !== ""
+      ? { range: [Number(form.range_min), Number(form.range_max)] as [number, number] }
+      : {}),
     ...(form.writable
-      ? { write: { min: Number(form.write_min), max: Number(form.write_max), per_minute: form.per_minute, ...(form.write_step.trim() === "" ? {} : { step: Number(form.write_step) }) } }
+      ? {
+          write: {
+            min: Number(form.write_min),
+            max: Number(form.write_max),
+            per_minute: form.per_minute,
+            ...(form.write_step.trim() === "" ? {} : { step: Number(form.write_step) }),
+          },
+        }
       : {}),
   };
 }

@@ -15,7 +15,12 @@ async function readRaw(point: PointItem, from: string, to: string): Promise<Trac
 }
 
 /** Tracks by point id. `width_px` is the width of the window on the screen. */
-export async function readTracks(points: PointItem[], from_ms: number, to_ms: number, width_px: number): Promise<Map<string, Track>> {
+export async function readTracks(
+  points: PointItem[],
+  from_ms: number,
+  to_ms: number,
+  width_px: number,
+): Promise<Map<string, Track>> {
   const [from, to] = [new Date(from_ms).toISOString(), new Date(to_ms).toISOString()];
   const tracks = new Map<string, Track>();
   const few = points.filter((point) => (to_ms - from_ms) / (period(point) ?? 1_000) <= RAW_MAX);
@@ -29,7 +34,12 @@ export async function readTracks(points: PointItem[], from_ms: number, to_ms: nu
   if (many.length === 0) return tracks;
   const buckets = Math.round(Math.min(Math.max(width_px, BUCKETS_MIN), BUCKETS_MAX));
   const bucket_ms = (to_ms - from_ms) / buckets;
-  const columns = await api.aggregate(many.map((point) => point.id), from, to, buckets);
+  const columns = await api.aggregate(
+    many.map((point) => point.id),
+    from,
+    to,
+    buckets,
+  );
   for (const one of columns) {
     const point = many.find((candidate) => candidate.id === one.point);
     if (!point) continue;
