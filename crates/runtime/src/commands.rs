@@ -12,8 +12,8 @@ use std::{
 };
 use tokio::sync::{mpsc::error::TrySendError, oneshot};
 use types::{
-    CataloguedPoint, Change, Command, CommandState, Device, EventDraft, Expected, Fault, ObjectId, OrgId,
-    PointId, Stored, Time, Value, WritePolicy, WriteRefusal, codes, random_bytes,
+    CataloguedPoint, Change, Command, CommandState, Device, EventDraft, Expected, Fault, Filter, IndexValue,
+    ObjectId, OrgId, PointId, Query, Stored, Time, Value, WritePolicy, WriteRefusal, codes, random_bytes,
 };
 
 use crate::{devices::Devices, write_lock::WriteLock, write_rules};

@@ -19,7 +19,7 @@ export const WINDOWS: [key: string, ms: number][] = [
   ["7d", 604_800_000],
   ["30d", 2_592_000_000],
 ];
-const WINDOW_DEFAULT_MS = 3_600_000;
+const WINDOW_DEFAULT_MS = 15 * 60_000;
 
 const text = (value: unknown): string => (typeof value === "string" ? value : "");
 const instant = (value: unknown): number => {
