@@ -95,6 +95,34 @@ fn known_keys() -> String {
     KEYS.iter().map(|(section, key)| format!("{section}.{key}")).collect::<Vec<_>>().join(", ")
 }
 
+/// The environment of this process. A variable that is not UTF-8 cannot be one of ours.
+pub(crate) fn environment() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+}
+
+/// Rules that a type cannot hold.
+fn check(config: &Config) -> Result<(), ConfigError> {
+    let wrong = |origin: &str, message: String| Err(ConfigError::Wrong { origin: origin.into(), message });
+    if !MEMORY_MIB.contains(&config.storage.memory_mib) {
+        let (least, most) = (MEMORY_MIB.start(), MEMORY_MIB.end());
+        return wrong(
+            "storage.memory_mib",
+            format!("{}: choose {least} to {most}", config.storage.memory_mib),
+        );
+    }
+    let words = config.log.level.split(',').map(|part| part.rsplit('=').next().unwrap_or(part).trim());
+    for word in words {
+        if !["off", "error", "warn", "info", "debug", "trace"].contains(&word) {
+            return wrong("log.level", format!("`{word}`: choose off, error, warn, info, debug or trace"));
+        }
+    }
+    Ok(())
+}
+
+/// What `storage.memory_mib` may be: less makes a segment of every few rows, more is beyond any machine of today.
+const MEMORY_MIB: std::ops::RangeInclusive<usize> = 1..=65_536;
+
 /// The file, if there is one, with the environment over it.
 pub(crate) fn load(
     file: Option<&std::path::Path>,
@@ -134,7 +162,11 @@ pub(crate) fn load(
         }
         table.clone().try_into::<Config>().map_err(|e| wrong(e.to_string()))?;
     }
-    table.try_into().map_err(|e: toml::de::Error| ConfigError::Wrong { origin, message: e.to_string() })
+    let config = table
+        .try_into()
+        .map_err(|e: toml::de::Error| ConfigError::Wrong { origin, message: e.to_string() })?;
+    check(&config)?;
+    Ok(config)
 }
 
 /// Text from the environment as the key's type.
@@ -180,6 +212,13 @@ mod tests {
         assert!(error.contains("port") && error.contains("line 3"), "{error}");
         let error = from("", &[("SINEW_SERVER_PORT", "1")]).unwrap_err().to_string();
         assert!(error.contains("SINEW_SERVER_PORT") && error.contains("server.listen"), "{error}");
-        assert!(from("", &[("SINEW_STORAGE_MEMORY_MIB", "much")]).is_err());
+        for (name, value) in [
+            ("SINEW_STORAGE_MEMORY_MIB", "much"),
+            ("SINEW_STORAGE_MEMORY_MIB", "0"),
+            ("SINEW_LOG_LEVEL", "inof"),
+        ] {
+            assert!(from("", &[(name, value)]).is_err(), "{name}={value}");
+        }
+        assert!(from("", &[("SINEW_LOG_LEVEL", "info,runtime=debug")]).is_ok());
     }
 }

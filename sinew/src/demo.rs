@@ -52,6 +52,8 @@ pub(crate) struct PlantOptions {
 pub(crate) async fn demo(mut config: Config, options: DemoOptions) -> Result<(), String> {
     config.server.listen = options.listen;
     config.storage.dir = options.dir;
+    // The demo is a node of its own, whatever store this machine's real node uses.
+    config.records.url.clear();
     let listener = bind(config.server.listen).await.map_err(|e| e.to_string())?;
     let (_plant, ports) = start_plant(&options.plant).await?;
     let node = Node::start(&config).await.map_err(|e| e.to_string())?;

@@ -51,7 +51,7 @@ enum Command {
 /// The whole program.
 pub fn command_line() -> ExitCode {
     let cli = Cli::parse();
-    let config = match config::load(cli.config.as_deref(), std::env::vars()) {
+    let config = match config::load(cli.config.as_deref(), config::environment()) {
         Ok(config) => config,
         Err(error) => return fail(&error.to_string()),
     };

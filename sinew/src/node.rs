@@ -27,10 +27,19 @@ pub(crate) enum StartError {
     #[error("{0}")]
     Fault(#[from] Fault),
     #[error(
+        "there is no node in {0}: name its data directory with storage.dir (SINEW_STORAGE_DIR), or start it first"
+    )]
+    NoStore(String),
+    #[error(
         "{0} is not a loopback address, and this version has no TLS of its own: listen on 127.0.0.1 and put a proxy that \
          speaks TLS in front (set server.behind_tls and server.hosts)"
     )]
     NeedsTls(std::net::SocketAddr),
+}
+
+/// Where the embedded record store lies.
+pub(crate) fn records_file(config: &Config) -> std::path::PathBuf {
+    config.storage.dir.join("records.sqlite")
 }
 
 /// The system's randomness.
@@ -47,7 +56,7 @@ pub(crate) async fn open_records(config: &Config) -> Result<records::Records, St
     make_dir(dir)?;
     let env = records::Env { now: runtime::host_now(), random: host_random() };
     let opened = match config.records.url.as_str() {
-        "" => records::Records::open_sqlite(&dir.join("records.sqlite"), env).await,
+        "" => records::Records::open_sqlite(&records_file(config), env).await,
         url => records::Records::open_postgres(url, env).await,
     };
     Ok(opened.map_err(|e| e.fault())?)

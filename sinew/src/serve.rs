@@ -1,12 +1,15 @@
 //! `sinew serve`, and the small commands beside it.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 use tokio::net::TcpListener;
 
 use crate::{
     config::Config,
-    node::{Node, StartError, open_access, open_records},
+    node::{Node, StartError, open_access, open_records, records_file},
 };
+
+/// Requests under way get so long to end once the node is told to stop.
+const STOP_MAX: Duration = Duration::from_secs(10);
 
 /// Runs a node until it is told to stop.
 pub(crate) async fn serve(config: Config) -> Result<(), StartError> {
@@ -31,7 +34,23 @@ pub(crate) async fn bind(address: SocketAddr) -> Result<TcpListener, StartError>
 /// Serves until SIGINT or SIGTERM, then stops in order.
 pub(crate) async fn run(node: Node, listener: TcpListener, config: &Config) -> Result<(), StartError> {
     let address = listener.local_addr().map_or_else(|_| String::new(), |a| a.to_string());
-    let served = server::serve(listener, node.door(config), stop_signal()).await;
+    let (told, stop) = tokio::sync::watch::channel(false);
+    let mut wait = stop.clone();
+    let door = server::serve(listener, node.door(config), async move {
+        drop(wait.wait_for(|stop| *stop).await);
+    });
+    let overdue = async {
+        stop_signal().await;
+        told.send_replace(true);
+        tokio::time::sleep(STOP_MAX).await;
+    };
+    let served = tokio::select! {
+        served = door => served,
+        () = overdue => {
+            tracing::warn!("some requests did not end in time and were cut");
+            Ok(())
+        }
+    };
     node.stop().await;
     served.map_err(|error| StartError::Io { action: "serving on", path: address, error })
 }
@@ -70,6 +89,9 @@ async fn stop_signal() {
 
 /// `sinew setup-code`
 pub(crate) async fn print_setup_code(config: &Config) -> Result<(), StartError> {
+    if config.records.url.is_empty() && !records_file(config).exists() {
+        return Err(StartError::NoStore(config.storage.dir.display().to_string()));
+    }
     let access = open_access(open_records(config).await?).await?;
     match access.setup_code() {
         Some(code) => println!("{}", code.reveal()),

@@ -20,8 +20,8 @@ const BASE_MS: i64 = 1_767_225_600_000;
 /// Rows in one request.
 const ROWS: u64 = 50;
 
-/// The rows of one point that were acknowledged, as numbers from 0: always a prefix, because a writer that gets no
-/// answer goes on after the rows in doubt and notes them.
+/// The rows of one point that were acknowledged, as spans of numbers from 0. A writer that gets no answer goes on after
+/// the rows in doubt, so spans may have holes between them.
 #[derive(Default, Clone)]
 pub(crate) struct Ledger {
     acknowledged: Vec<(u64, u64)>,

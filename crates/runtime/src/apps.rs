@@ -1,6 +1,9 @@
 //! Supervises apps' tasks: a fault or a panic is logged and the task starts again, later and later.
 
+use futures_util::FutureExt;
 use sdk::{AppTask, OutageKind, Scope};
+
+use std::panic::AssertUnwindSafe;
 
 use crate::backoff::Backoff;
 
@@ -9,10 +12,10 @@ pub(crate) async fn supervise(id: &'static str, task: AppTask, scope: Scope) {
     let mut backoff = Backoff::default();
     loop {
         let started = scope.clock.monotonic();
-        match tokio::spawn(task(scope.clone())).await {
+        match AssertUnwindSafe(task(scope.clone())).catch_unwind().await {
             Ok(Ok(())) => return,
             Ok(Err(fault)) => tracing::error!(app = id, %fault, "an app's task failed and starts again"),
-            Err(error) => tracing::error!(app = id, %error, "an app's task ended in a way it should not"),
+            Err(_panic) => tracing::error!(app = id, "an app's task panicked and starts again"),
         }
         if scope.clock.monotonic().saturating_sub(started) > crate::backoff::CONFIGURATION_WAIT.1 {
             backoff.succeeded();

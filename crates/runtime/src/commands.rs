@@ -22,7 +22,8 @@ use crate::{devices::Devices, write_lock::WriteLock, write_rules};
 pub const PROPOSAL_LIFE: Duration = Duration::from_secs(30);
 /// A device must have taken the write and answered the read-back within this.
 pub const WRITE_DEADLINE: Duration = Duration::from_secs(5);
-/// Points whose recent commands are remembered for the rate limit; the oldest is forgotten first.
+/// Above so many points and devices, those without a command in the last minute are forgotten. What remains is bounded
+/// by the commands of one minute.
 const RATE_POINTS_MAX: usize = 100_000;
 
 /// What all scopes share.
@@ -39,6 +40,7 @@ pub(crate) struct WritePath {
 }
 
 /// One caller's view.
+#[derive(Clone)]
 pub(crate) struct ScopedCommands {
     pub(crate) org: OrgId,
     pub(crate) caller: Caller,
@@ -113,6 +115,9 @@ impl ScopedCommands {
         let device = cleared.device.body.name.as_str();
         let not_connected = || WriteRefusal::NotConnected { device: device.to_string() }.fault();
         let queue = self.path.devices.writes(self.org, cleared.device.id).ok_or_else(not_connected)?;
+        if self.path.lock.is_locked(self.org).await? {
+            return Err(WriteRefusal::Locked.fault());
+        }
         let (reply, outcome) = oneshot::channel();
         queue.try_send(WriteOrder { point: cleared.point.id, value, reply }).map_err(
             |error| match error {
@@ -128,7 +133,11 @@ impl ScopedCommands {
         )?;
         tokio::select! {
             biased;
-            () = self.path.lock.wait_locked(self.org) => Err(WriteRefusal::Locked.fault()),
+            () = self.path.lock.wait_locked(self.org) => Err(Fault::new(
+                "write.stopped",
+                "writing was switched off while the command was under way, so it is not known whether the device took it: \
+                 look at the machine",
+            )),
             outcome = outcome => outcome.unwrap_or_else(|_lost| Err(Fault::new(
                 "write.interrupted",
                 "the connection was lost during the write, so it is not known whether the device took it: look at the \
@@ -183,13 +192,7 @@ impl ScopedCommands {
                 .await?;
             return Err(fault);
         }
-        let point = self.path.plant.by_object(self.org, &[command.body.point]).pop().flatten();
-        let Some(point) = point else {
-            return Err(Fault::new(codes::NOT_FOUND, "the point was deleted since: nothing was sent"));
-        };
-        let value = Value::from_json(point.point.value_type, &command.body.new)
-            .map_err(|e| Fault::new(codes::INVALID, format!("{e}: propose the command again")))?;
-        let cleared = match self.clear(point.id, &value).await.and_then(|c| self.count(&c).map(|()| c)) {
+        let cleared = match self.clear_again(&command.body).await {
             Ok(cleared) => cleared,
             Err(fault) => {
                 self.step(&mut command, |c| {
@@ -199,8 +202,43 @@ impl ScopedCommands {
                 return Err(fault);
             }
         };
+        let (cleared, value) = cleared;
+        // In a task of its own: a browser that is closed now must not leave the command half done.
+        let this = self.clone();
+        let carried_out = tokio::spawn(async move { this.carry_out(command, cleared, value).await });
+        carried_out.await.map_err(|error| {
+            Fault::new(
+                codes::INTERNAL,
+                format!("the command broke off ({error}): look at the machine and the log"),
+            )
+        })?
+    }
+
+    /// The checks of the second step.
+    async fn clear_again(&self, command: &Command) -> Result<(Cleared, Value), Fault> {
+        let point = self.path.plant.by_object(self.org, &[command.point]).pop().flatten();
+        let point = point
+            .ok_or_else(|| Fault::new(codes::NOT_FOUND, "the point was deleted since: nothing was sent"))?;
+        let value = Value::from_json(point.point.value_type, &command.new)
+            .map_err(|e| Fault::new(codes::INVALID, format!("{e}: propose the command again")))?;
+        let cleared = self.clear(point.id, &value).await?;
+        self.count(&cleared)?;
+        Ok((cleared, value))
+    }
+
+    /// From here on the outcome is recorded, whoever waits for it.
+    async fn carry_out(
+        &self,
+        mut command: Stored<Command>,
+        cleared: Cleared,
+        value: Value,
+    ) -> Result<Stored<Command>, Fault> {
         self.step(&mut command, |c| c.state = CommandState::Sent).await?;
         let outcome = self.send(&cleared, value.clone()).await;
+        if let Ok(Written { read_back: Some(got) }) = &outcome {
+            // The next step is measured from here, however rarely the point is polled.
+            self.path.devices.note(cleared.device.id, cleared.point.id, got.clone()).await;
+        }
         self.step(&mut command, |c| conclude(c, &cleared, &value, outcome)).await?;
         Ok(command)
     }

@@ -1,8 +1,9 @@
 //! One device: run its driver, and when it returns, mark the loss, wait, run it again.
 
+use futures_util::FutureExt;
 use sdk::{DeviceCounters, DeviceTask, Outage, OutageKind, Outbox};
-use std::sync::Arc;
-use tokio::{sync::mpsc, task::JoinHandle};
+use std::{panic::AssertUnwindSafe, sync::Arc};
+use tokio::sync::mpsc;
 use types::{Fault, Quality, codes, random_bytes};
 
 use crate::{
@@ -48,7 +49,7 @@ pub(crate) async fn supervise(device: Supervised) {
 }
 
 impl Supervised {
-    /// One run of the driver, in a task of its own so that a panic ends only this run.
+    /// One run of the driver. A panic ends only this run; stopping the supervisor drops the driver with it.
     async fn run_once(&self) -> Outage {
         let Some(driver) = self.parts.drivers.get(self.spec.driver.as_str()) else {
             let detail =
@@ -69,25 +70,15 @@ impl Supervised {
             phase_seed: u64::from_be_bytes(std::array::from_fn(|i| self.spec.id.bytes()[8 + i])),
             counters: self.counters.clone(),
         };
-        let mut run = AbortOnDrop(tokio::spawn((driver.run)(task)));
-        match (&mut run.0).await {
+        match AssertUnwindSafe((driver.run)(task)).catch_unwind().await {
             Ok(outage) => outage,
-            Err(error) => {
-                tracing::error!(device = %self.spec.name, %error, "the driver ended in a way it should not");
+            Err(_panic) => {
+                tracing::error!(device = %self.spec.name, "the driver panicked");
                 Outage::configuration(Fault::new(
                     codes::INTERNAL,
                     "the driver stopped because of a fault of ours: see the log, and report it",
                 ))
             }
         }
-    }
-}
-
-/// A task that ends with its owner.
-struct AbortOnDrop<T>(JoinHandle<T>);
-
-impl<T> Drop for AbortOnDrop<T> {
-    fn drop(&mut self) {
-        self.0.abort();
     }
 }

@@ -8,7 +8,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 use tokio::{sync::mpsc, task::JoinHandle};
-use types::{Device, ObjectId, OrgId, Quality, Random, SourceId, Stored};
+use types::{Device, ObjectId, OrgId, PointId, Quality, Random, Section, SourceId, Stored, Value};
 
 use crate::{
     device::{Supervised, supervise},
@@ -174,6 +174,16 @@ impl Devices {
         let running = self.lock();
         let found = running.get(&device).filter(|r| r.spec.org == org && r.outbox.is_online())?;
         found.writes.get()
+    }
+
+    /// A value that was read outside of the polling, right after a write.
+    pub(crate) async fn note(&self, device: ObjectId, point: PointId, value: Value) {
+        let outbox = self.lock().get(&device).map(|r| r.outbox.clone());
+        let mut section = Section::empty(Some(value.value_type()));
+        section.push(point, self.parts.clock.now(), Some(value), Quality::GOOD);
+        if let Some(outbox) = outbox {
+            sdk::OutboxPort::publish(&*outbox, vec![section]).await;
+        }
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<ObjectId, Running>> {

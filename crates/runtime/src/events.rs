@@ -5,13 +5,14 @@ use types::{Event, Fault, OrgId};
 
 pub(crate) struct ScopedEvents {
     pub(crate) org: OrgId,
+    pub(crate) caller: String,
     pub(crate) store: records::Records,
 }
 
 impl ScopedEvents {
-    /// Cursors are per subscriber and organisation.
+    /// Cursors are per caller, subscriber and organisation: two apps may use the same word.
     fn cursor(&self, subscriber: &str) -> String {
-        format!("{subscriber}@{}", self.org)
+        format!("{}/{subscriber}@{}", self.caller, self.org)
     }
 }
 

@@ -126,7 +126,7 @@ impl Runtime {
     async fn follow_plant(&self) -> Result<(), Fault> {
         let mut changes = self.0.plant.changes();
         self.0.devices.reconcile_all().await?;
-        let devices = self.0.devices.clone();
+        let (devices, clock) = (self.0.devices.clone(), self.0.clock.clone());
         let follow = tokio::spawn(async move {
             loop {
                 let done = match changes.recv().await {
@@ -135,8 +135,12 @@ impl Runtime {
                     Err(RecvError::Lagged(_)) => devices.reconcile_all().await,
                     Err(RecvError::Closed) => return,
                 };
-                if let Err(fault) = done {
-                    tracing::error!(%fault, "devices could not be brought into line with the plant model");
+                let mut backoff = backoff::Backoff::default();
+                let mut failed = done.err();
+                while let Some(fault) = failed {
+                    tracing::error!(%fault, "devices are not yet in line with the plant model");
+                    clock.sleep(backoff.after_failure(sdk::OutageKind::Connection, 0)).await;
+                    failed = devices.reconcile_all().await.err();
                 }
             }
         });
@@ -172,7 +176,11 @@ impl Runtime {
                 actor: caller.name.clone(),
                 store: shared.records.clone(),
             })),
-            events: sdk::Events::new(Arc::new(events::ScopedEvents { org, store: shared.records.clone() })),
+            events: sdk::Events::new(Arc::new(events::ScopedEvents {
+                org,
+                caller: caller.name.clone(),
+                store: shared.records.clone(),
+            })),
             plant: sdk::Plant::new(Arc::new(plant::ScopedPlant { org, model: shared.plant.clone() })),
             commands: sdk::Commands::new(Arc::new(commands::ScopedCommands {
                 org,
@@ -223,6 +231,8 @@ impl Runtime {
         let tasks = std::mem::take(&mut *self.0.tasks.lock().unwrap_or_else(PoisonError::into_inner));
         for task in tasks {
             task.abort();
+            // Aborted or ended; either way it starts nothing any more.
+            let _gone = task.await;
         }
         self.0.devices.stop_all().await;
     }

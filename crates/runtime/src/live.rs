@@ -1,4 +1,5 @@
-//! Live fan-out: rows that were just stored go to whoever watches their points.
+//! Live fan-out: rows go to whoever watches their points, after the historian has answered for them. Rows it refused
+//! (a full disk) are shown all the same, and counted as shed.
 
 use sdk::{LatestSample, Subscription};
 use std::sync::{Mutex, PoisonError};
@@ -18,7 +19,7 @@ impl Live {
         subscription
     }
 
-    /// Rows that are durable now.
+    /// Rows the historian has answered for.
     pub(crate) fn publish(&self, sections: &[Section]) {
         let mut watchers = self.lock();
         watchers.retain(|w| !w.is_abandoned());

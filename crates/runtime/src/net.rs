@@ -4,7 +4,7 @@ use sdk::{BoxFuture, Net, NetPort, Parity, SerialBus, SerialBusPort, SerialSetti
 use std::{
     collections::HashMap,
     io,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, Weak},
     time::Duration,
 };
 use tokio::{net::TcpStream, sync::OwnedMutexGuard};
@@ -17,7 +17,8 @@ pub fn host_net() -> Net {
 
 #[derive(Default)]
 struct HostNet {
-    buses: Mutex<HashMap<String, Arc<HostBus>>>,
+    /// Weak: a port that no device uses any more is closed.
+    buses: Mutex<HashMap<String, Weak<HostBus>>>,
 }
 
 impl NetPort for HostNet {
@@ -42,25 +43,23 @@ impl NetPort for HostNet {
         let settings = settings.clone();
         Box::pin(async move {
             let mut buses = self.buses.lock().unwrap_or_else(PoisonError::into_inner);
-            let bus = buses.entry(settings.path.clone()).or_insert_with(|| {
-                Arc::new(HostBus {
-                    settings: settings.clone(),
-                    line: Arc::new(tokio::sync::Mutex::new(Box::new(Closed))),
-                })
-            });
-            if bus.settings != settings {
-                // Nobody else uses the port any more: the new settings win.
-                if Arc::strong_count(bus) > 1 {
+            buses.retain(|_, bus| bus.strong_count() > 0);
+            let in_use = buses.get(&settings.path).and_then(Weak::upgrade);
+            if let Some(bus) = in_use {
+                if bus.settings != settings {
                     let message = format!(
                         "{} is in use with {} baud, {:?} parity: devices on one port must agree",
                         settings.path, bus.settings.baud, bus.settings.parity
                     );
                     return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
                 }
-                *bus =
-                    Arc::new(HostBus { settings, line: Arc::new(tokio::sync::Mutex::new(Box::new(Closed))) });
+                return Ok(SerialBus::new(bus));
             }
-            Ok(SerialBus::new(bus.clone()))
+            let line: Box<dyn Stream> = Box::new(Closed);
+            let path = settings.path.clone();
+            let bus = Arc::new(HostBus { settings, line: Arc::new(tokio::sync::Mutex::new(line)) });
+            buses.insert(path, Arc::downgrade(&bus));
+            Ok(SerialBus::new(bus))
         })
     }
 }

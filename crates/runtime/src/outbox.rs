@@ -118,6 +118,7 @@ impl DeviceOutbox {
         let mut bound: Vec<(PointId, u32)> = bound.iter().map(|p| (p.id, p.period_ms)).collect();
         bound.sort_unstable();
         let points: Vec<PointId> = bound.iter().map(|b| b.0).collect();
+        self.settle().await;
         let latest = self.historian.latest(&points);
         let now = self.clock.now();
         let mut silence = Section::empty(None);
@@ -135,6 +136,29 @@ impl DeviceOutbox {
         *self.lock_bad() = BadPoints { points, bad, any };
         self.set_online(None);
         self.store(vec![silence]).await;
+    }
+
+    /// Waits until everything that an earlier, stopped task handed over is in the historian: an empty batch is answered
+    /// after all that came before it.
+    async fn settle(&self) {
+        let next_sequence = *self.next_sequence.lock().await;
+        let header = BatchHeader {
+            source: self.source,
+            epoch: self.epoch,
+            first_sequence: next_sequence,
+            recorded: Time(0),
+            origin: Origin::Measured,
+        };
+        // Refused or not, it was its turn.
+        let _turn = self.historian.append(SampleBatch { header, sections: Vec::new() }).await;
+    }
+
+    /// Takes from the historian which points are Bad.
+    fn reread_bad(&self) {
+        let mut bad = self.lock_bad();
+        let latest = self.historian.latest(&bad.points);
+        bad.bad = latest.iter().map(|l| l.as_ref().is_some_and(|l| l.quality.is_bad())).collect();
+        bad.any = bad.bad.contains(&true);
     }
 
     /// Since when the device answers; `None` when it does not.
@@ -194,12 +218,17 @@ impl DeviceOutbox {
         let batch = SampleBatch { header, sections };
         let rows = batch.rows() as u64;
         let live = batch.sections.clone();
-        let refused = self.append(batch).await.err();
-        // Counted on even when refused: the hole in the numbering is how the historian knows that rows were lost.
+        // Before the wait: a task that is stopped drops this future, and the rows are stored all the same. Also when they
+        // are refused: the hole in the numbering is how the historian knows that rows were lost.
         *next_sequence += rows;
+        let refused = self.append(batch).await.err();
         let counter = if refused.is_none() { &self.counts.stored_rows } else { &self.counts.shed_rows };
         counter.fetch_add(rows, Ordering::Relaxed);
         drop(next_sequence);
+        if refused.is_some() {
+            // A transition that was not stored must be tried again.
+            self.reread_bad();
+        }
         self.note_refusal(refused);
         self.live.publish(&live);
     }

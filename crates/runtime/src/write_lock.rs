@@ -31,11 +31,13 @@ const KEY: ObjectId = ObjectId::from_bytes([0; 16]);
 pub struct WriteLock {
     records: records::Records,
     known: Arc<Mutex<HashMap<OrgId, watch::Sender<WriteLockState>>>>,
+    /// One change at a time, so that memory and store end in the same state.
+    setting: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl WriteLock {
     pub(crate) fn new(records: records::Records) -> WriteLock {
-        WriteLock { records, known: Arc::default() }
+        WriteLock { records, known: Arc::default(), setting: Arc::default() }
     }
 
     /// How it stands.
@@ -47,6 +49,7 @@ impl WriteLock {
     pub async fn set(&self, org: OrgId, locked: bool, by: &str, now: Time) -> Result<WriteLockState, Fault> {
         let state = WriteLockState { locked, by: Some(by.to_string()), since: Some(now) };
         self.watch(org).await?;
+        let _one_at_a_time = self.setting.lock().await;
         if locked {
             self.publish(org, &state);
         }

@@ -195,14 +195,13 @@ impl From<Vec<Fault>> for Problem {
     }
 }
 
-/// The status that goes with a code. Codes of leaves are mistakes in the input unless they say otherwise.
+/// The status that goes with a code. Any other code is a mistake in the input.
 fn status_of(fault: &Fault) -> StatusCode {
     match fault.code.as_ref() {
         codes::NOT_FOUND => StatusCode::NOT_FOUND,
         codes::CONFLICT | codes::EXISTS => StatusCode::CONFLICT,
         codes::FORBIDDEN => StatusCode::FORBIDDEN,
         codes::UNAUTHENTICATED => StatusCode::UNAUTHORIZED,
-        codes::LIMIT => StatusCode::TOO_MANY_REQUESTS,
         codes::STORAGE_REFUSED => StatusCode::INSUFFICIENT_STORAGE,
         codes::INTERNAL => StatusCode::INTERNAL_SERVER_ERROR,
         "origin.refused" => StatusCode::FORBIDDEN,
@@ -235,7 +234,13 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
     type Rejection = Problem;
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         let bytes = bytes::Bytes::from_request(request, state).await.map_err(|rejection| {
-            Fault::new(codes::INVALID, format!("the body could not be read: {rejection}; send it again"))
+            let status = rejection.into_response().status();
+            let fault = if status == StatusCode::PAYLOAD_TOO_LARGE {
+                Fault::new("body.too-large", "the body is larger than this route takes: send it in parts")
+            } else {
+                Fault::new(codes::INVALID, "the body did not arrive whole: send it again")
+            };
+            Problem { status, faults: vec![fault] }
         })?;
         let json: serde_json::Value = serde_json::from_slice(&bytes).map_err(|error| {
             let place = format!("line {}, column {}", error.line(), error.column());
@@ -244,6 +249,21 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
                 .at(place)
         })?;
         Ok(Body(crate::parse_json(&json)?))
+    }
+}
+
+/// The query of a URL; a wrong parameter is answered with its name.
+pub struct Query<T>(pub T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let query = axum::extract::Query::<T>::from_request_parts(parts, state).await;
+        query.map(|q| Query(q.0)).map_err(|rejection| {
+            let reason = rejection.body_text();
+            let detail = format!("{reason}; see the parameters of this route in /api/v1/openapi.json");
+            Fault::new(codes::INVALID, detail).arg("reason", reason).at("query").into()
+        })
     }
 }
 

@@ -1,9 +1,11 @@
 //! The console's files: embedded in a release build, read from `console/dist` in a development build.
 
 use axum::{
-    http::{HeaderValue, StatusCode, Uri, header},
+    http::{HeaderValue, Method, StatusCode, Uri, header},
     response::{IntoResponse, Response},
 };
+use sdk::http::Problem;
+use types::{Fault, codes};
 
 #[derive(rust_embed::RustEmbed)]
 #[folder = "../../console/dist"]
@@ -15,15 +17,19 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; style-src 'self' 'uns
      object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
 /// Any path that is no route: a file of the console, else its first page.
-pub(crate) async fn serve(uri: Uri) -> Response {
+pub(crate) async fn serve(method: Method, uri: Uri) -> Response {
     let path = uri.path().trim_start_matches('/');
+    if path.starts_with("api/") || !matches!(method, Method::GET | Method::HEAD) {
+        let detail = format!("there is no route {method} /{path}: see /api/v1/openapi.json");
+        return Problem::from(Fault::new(codes::NOT_FOUND, detail)).into_response();
+    }
     if let Some(file) = Console::get(path).filter(|_| !path.is_empty()) {
         // Names below assets/ carry a hash of the content.
         let cache =
             if path.starts_with("assets/") { "public, max-age=31536000, immutable" } else { "no-cache" };
         return respond(StatusCode::OK, content_type(path), cache, file.data.into_owned());
     }
-    if path.starts_with("api/") || path.contains('.') {
+    if path.contains('.') {
         let text = b"there is nothing here".to_vec();
         return respond(StatusCode::NOT_FOUND, "text/plain; charset=utf-8", "no-store", text);
     }

@@ -97,6 +97,7 @@ pub(crate) async fn check_origin(State(node): State<Node>, request: Request, nex
     if let Some(origin) = headers.get(header::ORIGIN).and_then(|v| v.to_str().ok())
         && (changes || live)
         && !same_origin(origin, host)
+        && !own_origin(origin, &node.settings().hosts)
     {
         return refused("the request comes from a page of another site: open the console itself")
             .into_response();
@@ -127,6 +128,12 @@ fn same_origin(origin: &str, host: &str) -> bool {
     origin.split_once("://").is_some_and(|(_, authority)| authority.eq_ignore_ascii_case(host))
 }
 
+/// A page of one of this node's own names: a proxy may not pass the Host header on.
+fn own_origin(origin: &str, hosts: &[String]) -> bool {
+    let name = origin.split_once("://").map(|(_, authority)| host_name(authority));
+    name.is_some_and(|name| hosts.iter().any(|h| h.eq_ignore_ascii_case(name)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -147,6 +154,8 @@ mod tests {
         assert!(same_origin("http://127.0.0.1:8080", "127.0.0.1:8080"));
         assert!(!same_origin("http://127.0.0.1:9090", "127.0.0.1:8080"));
         assert!(!same_origin("null", "127.0.0.1:8080"));
+        let own = vec!["plant.example".to_string()];
+        assert!(own_origin("https://plant.example", &own) && !own_origin("https://evil.example", &own));
     }
 
     #[test]

@@ -18,6 +18,8 @@ pub use node::{Node, Peer, Running, Settings, WriteLockView};
 
 /// The largest request body: a CSV of about 100,000 points.
 pub const BODY_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// The largest body of a request of somebody who is not signed in.
+pub const PUBLIC_BODY_BYTES_MAX: usize = 16 * 1024;
 /// Where the API starts.
 const API: &str = "/api/v1";
 
@@ -62,14 +64,16 @@ pub fn router(node: Node) -> Router {
     for (prefix, _, routes) in groups(&apps) {
         for route in routes {
             let gate = gate::Gate { node: node.clone(), permission: route.permission };
-            let guarded = route.router.layer(middleware::from_fn_with_state(gate, gate::check));
+            let limit = match route.permission {
+                sdk::http::Permission::Public => PUBLIC_BODY_BYTES_MAX,
+                _ => BODY_BYTES_MAX,
+            };
+            let limited = route.router.layer(DefaultBodyLimit::max(limit));
+            let guarded = limited.layer(middleware::from_fn_with_state(gate, gate::check));
             router = router.route(&format!("{prefix}{}", route.path), guarded);
         }
     }
-    router
-        .fallback(files::serve)
-        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
-        .layer(middleware::from_fn_with_state(node, gate::check_origin))
+    router.fallback(files::serve).layer(middleware::from_fn_with_state(node, gate::check_origin))
 }
 
 /// Serves until `stop` resolves; requests under way are finished.

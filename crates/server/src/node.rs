@@ -1,6 +1,9 @@
 //! What the kernel's own handlers reach beyond their [`sdk::Scope`]. Leaves never see it.
 
-use axum::{extract::FromRequestParts, http::request::Parts};
+use axum::{
+    extract::FromRequestParts,
+    http::{HeaderMap, request::Parts},
+};
 use sdk::{Caller, Clock, Driver, Net, Scope, http::Problem};
 use std::{collections::HashMap, net::IpAddr, sync::Arc};
 use types::{Fault, ObjectId, OrgId, codes};
@@ -46,8 +49,8 @@ pub struct WriteLockView {
 /// Settings of the server.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Host names (without port) under which browsers may reach the node, besides loopback names and addresses it
-    /// listens on. Anything else is refused: it is how a foreign page would reach a node in a plant.
+    /// Host names (without port) under which browsers may reach the node, besides loopback names and plain
+    /// addresses. Anything else is refused: it is how a foreign page would reach a node in a plant.
     pub hosts: Vec<String>,
     /// Version shown.
     pub version: String,
@@ -114,14 +117,23 @@ impl<S: Send + Sync> FromRequestParts<S> for Node {
     }
 }
 
-/// Who is at the other end of the connection.
+/// Who is at the other end: of the connection, or of the proxy in front when there is one.
 #[derive(Debug, Clone, Copy)]
 pub struct Peer(pub IpAddr);
 
 impl Peer {
-    /// On this machine.
-    pub fn is_loopback(self) -> bool {
-        self.0.to_canonical().is_loopback()
+    /// A proxy appends whom it saw to `X-Forwarded-For`, so the right-most entry is the one it vouches for. A request that
+    /// came through a proxy without saying whom for is nobody on this machine.
+    fn behind_proxy(socket: IpAddr, headers: &HeaderMap, expects_proxy: bool) -> Peer {
+        let forwarded = headers.get_all("x-forwarded-for").iter().next_back().and_then(|v| v.to_str().ok());
+        let last = forwarded.and_then(|list| list.rsplit(',').next()).map(str::trim);
+        let was_forwarded =
+            last.is_some() || headers.contains_key("forwarded") || headers.contains_key("via");
+        match last.and_then(|text| text.parse().ok()) {
+            Some(address) if expects_proxy && socket.to_canonical().is_loopback() => Peer(address),
+            _ if was_forwarded && socket.to_canonical().is_loopback() => Peer(IpAddr::from([0, 0, 0, 0])),
+            _ => Peer(socket),
+        }
     }
 }
 
@@ -129,8 +141,33 @@ impl<S: Send + Sync> FromRequestParts<S> for Peer {
     type Rejection = Problem;
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         let info = parts.extensions.get::<axum::extract::ConnectInfo<std::net::SocketAddr>>();
-        info.map(|i| Peer(i.0.ip())).ok_or_else(|| {
+        let expects_proxy = parts.extensions.get::<Node>().is_some_and(|node| node.settings().secure);
+        info.map(|i| Peer::behind_proxy(i.0.ip(), &parts.headers, expects_proxy)).ok_or_else(|| {
             Fault::new(codes::INTERNAL, "the server does not know its peer: report this").into()
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_proxy_vouches_for_the_last_address_only() {
+        let here = IpAddr::from([127, 0, 0, 1]);
+        let mut headers = HeaderMap::new();
+        assert_eq!(Peer::behind_proxy(here, &headers, true).0, here);
+        headers.insert("x-forwarded-for", "127.0.0.1, 10.0.0.9".parse().unwrap());
+        assert_eq!(Peer::behind_proxy(here, &headers, true).0, IpAddr::from([10, 0, 0, 9]));
+        assert!(
+            !Peer::behind_proxy(here, &headers, false).0.is_loopback(),
+            "an unexpected proxy is nobody here"
+        );
+        let far = IpAddr::from([10, 0, 0, 7]);
+        assert_eq!(
+            Peer::behind_proxy(far, &headers, true).0,
+            far,
+            "only the proxy on this machine is believed"
+        );
     }
 }

@@ -336,7 +336,7 @@ impl Poller {
         let (answer, lost) = match outcome {
             Ok(written) => (Ok(written), Ok(())),
             Err(WriteFailure::Refused(fault)) => (Err(fault), Ok(())),
-            Err(WriteFailure::Lost(outage)) => (Err(outage.fault.clone()), Err(outage)),
+            Err(WriteFailure::Lost(outage)) => (Err(in_doubt(&outage)), Err(outage)),
         };
         // Whoever asked may have gone; what was written stays written.
         let _gone = reply.send(answer);
@@ -361,6 +361,16 @@ impl Poller {
         let read_back = device.write(item, raw).await?;
         Ok(Written { read_back: read_back.and_then(|raw| self.shown(item, Ok(raw)).0) })
     }
+}
+
+/// A connection that broke during a write says nothing about the write.
+fn in_doubt(outage: &Outage) -> Fault {
+    let detail = format!(
+        "the connection was lost during the write ({}), so it is not known whether the device took it: look at the machine \
+         before trying again",
+        outage.fault.detail
+    );
+    Fault::new("write.interrupted", detail).arg("reason", outage.fault.detail.as_str())
 }
 
 /// What came of asking for one block.

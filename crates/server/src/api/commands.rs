@@ -1,13 +1,9 @@
 //! `/commands` and `/write-lock`: writing to machines, in two steps, and the switch that stops it.
 
-use axum::{
-    Json,
-    extract::{Path, Query},
-    http::StatusCode,
-};
+use axum::{Json, extract::Path, http::StatusCode};
 use sdk::{
     Proposal, Scope,
-    http::{Body, List, Method, Permission, Problem, Route, route},
+    http::{Body, List, Method, Permission, Problem, Query, Route, route},
 };
 use serde::Deserialize;
 use types::{Command, Direction, Fault, Filter, IndexValue, ObjectId, Value, codes};

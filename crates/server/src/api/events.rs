@@ -1,9 +1,9 @@
 //! `/events`: what happened in the organisation, in order.
 
-use axum::{Json, extract::Query};
+use axum::Json;
 use sdk::{
     Scope,
-    http::{Method, Permission, Problem, Route, route},
+    http::{Method, Permission, Problem, Query, Route, route},
 };
 use serde::{Deserialize, Serialize};
 use types::Event;

@@ -2,14 +2,14 @@
 
 use axum::{
     Json,
-    extract::{Path, Query},
+    extract::Path,
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
 use sdk::{
     PointQuery, Scope,
-    http::{Body, List, Method, Permission, Problem, Route, route},
+    http::{Body, List, Method, Permission, Problem, Query, Route, route},
 };
 use serde::{Deserialize, Serialize};
 use types::{CataloguedPoint, ObjectId, Point, PointId};

@@ -1,9 +1,9 @@
 //! `/samples`: rows in, rows, latest values and buckets out.
 
-use axum::{Json, extract::Query};
+use axum::Json;
 use sdk::{
     AggregateQuery, RangeQuery, Scope,
-    http::{Body, Method, Permission, Problem, Route, route},
+    http::{Body, Method, Permission, Problem, Query, Route, route},
 };
 use serde::{Deserialize, Serialize};
 use types::{

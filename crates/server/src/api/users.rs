@@ -2,13 +2,13 @@
 
 use axum::{
     Json,
-    extract::{Path, Query},
+    extract::Path,
     http::{HeaderMap, StatusCode},
     response::Response,
 };
 use sdk::{
     Scope,
-    http::{Body, List, Method, Permission, Problem, Route, route},
+    http::{Body, List, Method, Permission, Problem, Query, Route, route},
 };
 
 use super::{Item, PageQuery, if_match, item, list, path_id};
