@@ -57,10 +57,11 @@ pub(crate) async fn demo(mut config: Config, options: DemoOptions) -> Result<(),
     let listener = bind(config.server.listen).await.map_err(|e| e.to_string())?;
     let (_plant, ports) = start_plant(&options.plant).await?;
     let node = Node::start(&config).await.map_err(|e| e.to_string())?;
-    let token = provision::provision(&node, &ports).await?;
+    let links = provision::provision(&node, &ports).await?;
     let address = listener.local_addr().map_err(|e| e.to_string())?;
-    let url = format!("http://{address}/#/link/{}", token.reveal());
+    let url = format!("http://{address}/#/link/{}", links.engineer.reveal());
     println!("The demo plant runs. Open (once, within ten minutes, on this machine):\n\n  {url}\n");
+    println!("As administrator (once, likewise):\n\n  http://{address}/#/link/{}\n", links.admin.reveal());
     println!("Make something go wrong:  sinew plant-command --port {} help", ports.control);
     if !options.no_browser {
         open_browser(&url);

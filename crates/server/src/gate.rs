@@ -15,8 +15,18 @@ use types::{Fault, codes};
 
 use crate::node::Node;
 
-/// Name of the session cookie.
+/// Start of the session cookie's name. Browsers share cookies between the ports of a host, so the port follows: two nodes
+/// on one machine do not sign each other out.
 pub(crate) const COOKIE: &str = "sinew_session";
+
+/// The name of the session cookie for the host a request was sent to.
+pub(crate) fn cookie_name(headers: &HeaderMap) -> String {
+    let host = headers.get(header::HOST).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    match host.strip_prefix(host_name(host)).and_then(|rest| rest.strip_prefix(':')) {
+        Some(port) => format!("{COOKIE}_{port}"),
+        None => COOKIE.to_string(),
+    }
+}
 
 /// What the gate of one route knows.
 #[derive(Clone)]
@@ -69,11 +79,12 @@ fn token(headers: &HeaderMap) -> Option<String> {
     if let Some(value) = headers.get(header::AUTHORIZATION).and_then(|v| v.to_str().ok()) {
         return value.strip_prefix("Bearer ").map(str::to_string);
     }
+    let name = cookie_name(headers);
     let cookies = headers.get_all(header::COOKIE).iter().filter_map(|v| v.to_str().ok());
     cookies
         .flat_map(|line| line.split(';'))
         .filter_map(|pair| pair.trim().split_once('='))
-        .find(|(name, _)| *name == COOKIE)
+        .find(|(found, _)| *found == name)
         .map(|(_, value)| value.to_string())
 }
 
@@ -161,7 +172,8 @@ mod tests {
     #[test]
     fn a_token_comes_by_header_or_cookie() {
         let mut headers = HeaderMap::new();
-        headers.insert(header::COOKIE, "a=b; sinew_session=xyz".parse().unwrap());
+        headers.insert(header::HOST, "127.0.0.1:8080".parse().unwrap());
+        headers.insert(header::COOKIE, "sinew_session_9090=abc; sinew_session_8080=xyz".parse().unwrap());
         assert_eq!(token(&headers).as_deref(), Some("xyz"));
         headers.insert(header::AUTHORIZATION, "Bearer abc".parse().unwrap());
         assert_eq!(token(&headers).as_deref(), Some("abc"));

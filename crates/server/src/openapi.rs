@@ -33,7 +33,8 @@ pub(crate) fn document(routes: &[Mounted<'_>]) -> Value {
         "components": {
             "schemas": schemas,
             "securitySchemes": {
-                "session": { "type": "apiKey", "in": "cookie", "name": crate::gate::COOKIE },
+                "session": { "type": "apiKey", "in": "cookie", "name": crate::gate::COOKIE,
+                    "description": "followed by _ and the port when the address names one" },
                 "token": { "type": "http", "scheme": "bearer" }
             }
         }

@@ -8,8 +8,14 @@ use crate::node::Node;
 
 const ACTOR: &str = "demo";
 
-/// Everything there, once; at a later start only what moved. Gives a one-time link token for a demo engineer.
-pub(crate) async fn provision(node: &Node, ports: &example_plant::Ports) -> Result<Secret, String> {
+/// One-time link tokens.
+pub(crate) struct Links {
+    pub(crate) engineer: Secret,
+    pub(crate) admin: Secret,
+}
+
+/// Everything there, once; at a later start only what moved.
+pub(crate) async fn provision(node: &Node, ports: &example_plant::Ports) -> Result<Links, String> {
     let model = example_plant::model(ports).map_err(|e| e.to_string())?;
     let org = match node.access.organisations().into_iter().next() {
         Some((org, _)) => org,
@@ -23,7 +29,9 @@ pub(crate) async fn provision(node: &Node, ports: &example_plant::Ports) -> Resu
     } else {
         follow_ports(node, org, devices, model).await?;
     }
-    node.access.create_link(org, ACTOR, LinkFor::Demo(Role::Engineer)).await.map_err(text)
+    let engineer = node.access.create_link(org, ACTOR, LinkFor::Demo(Role::Engineer)).await.map_err(text)?;
+    let admin = node.access.create_link(org, ACTOR, LinkFor::Demo(Role::Admin)).await.map_err(text)?;
+    Ok(Links { engineer, admin })
 }
 
 fn text(fault: Fault) -> String {

@@ -6,7 +6,7 @@ use sdk::{
     http::{Body, List, Method, Permission, Problem, Query, Route, route},
 };
 use serde::Deserialize;
-use types::{Command, Direction, Fault, Filter, IndexValue, ObjectId, Value, codes};
+use types::{Command, CommandState, Direction, Fault, Filter, IndexValue, ObjectId, Stored, Value, codes};
 
 use super::{Item, path_id};
 use crate::node::{Node, WriteLockView};
@@ -54,7 +54,15 @@ async fn list(scope: Scope, Query(query): Query<ListQuery>) -> Result<Json<List<
             limit: query.limit.unwrap_or(0),
         })
         .await?;
-    Ok(Json(List { items: page.items.into_iter().map(Item::from).collect(), next: page.next.map(|c| c.0) }))
+    let now = scope.clock.now();
+    let seen = |mut command: Stored<Command>| {
+        // Nobody comes back to a proposal that ran out: it is expired from that moment on.
+        if command.body.state == CommandState::Proposed && command.body.expires < now {
+            command.body.state = CommandState::Expired;
+        }
+        Item::from(command)
+    };
+    Ok(Json(List { items: page.items.into_iter().map(seen).collect(), next: page.next.map(|c| c.0) }))
 }
 
 /// What is to be written.

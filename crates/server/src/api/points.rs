@@ -161,7 +161,8 @@ async fn export(node: Node, scope: Scope, Query(query): Query<CsvQuery>) -> Resu
         (header::CONTENT_TYPE, "text/csv; charset=utf-8"),
         (header::CONTENT_DISPOSITION, "attachment; filename=\"points.csv\""),
     ];
-    Ok((headers, text).into_response())
+    // The mark tells spreadsheets that this is UTF-8.
+    Ok((headers, format!("\u{FEFF}{text}")).into_response())
 }
 
 async fn import(

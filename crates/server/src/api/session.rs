@@ -2,7 +2,7 @@
 
 use axum::{
     Extension, Json,
-    http::{HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use sdk::http::{Body, Method, Permission, Problem, Route, route};
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use types::{ObjectId, OrgId, Time};
 
 use crate::{
-    gate::{COOKIE, SessionToken},
+    gate::{SessionToken, cookie_name},
     node::{Node, Peer},
 };
 
@@ -96,10 +96,10 @@ impl SessionView {
     }
 }
 
-async fn setup(node: Node, peer: Peer, Body(setup): Body<access::Setup>) -> Result<Response, Problem> {
+async fn setup(node: Node, peer: Peer, headers: HeaderMap, Body(setup): Body<access::Setup>) -> Result<Response, Problem> {
     let session = node.access().setup(setup, peer.0).await?;
     node.running().organisation_made(session.identity.org);
-    Ok(opened(&node, StatusCode::CREATED, &session))
+    Ok(opened(&node, &headers, StatusCode::CREATED, &session))
 }
 
 #[derive(Deserialize, utoipa::ToSchema)]
@@ -110,9 +110,9 @@ struct SignIn {
     password: access::Secret,
 }
 
-async fn sign_in(node: Node, peer: Peer, Body(request): Body<SignIn>) -> Result<Response, Problem> {
+async fn sign_in(node: Node, peer: Peer, headers: HeaderMap, Body(request): Body<SignIn>) -> Result<Response, Problem> {
     let session = node.access().sign_in(&request.name, &request.password, peer.0).await?;
-    Ok(opened(&node, StatusCode::OK, &session))
+    Ok(opened(&node, &headers, StatusCode::OK, &session))
 }
 
 #[derive(Deserialize, utoipa::ToSchema)]
@@ -121,18 +121,23 @@ struct Redeem {
     token: String,
 }
 
-async fn redeem(node: Node, peer: Peer, Body(request): Body<Redeem>) -> Result<Response, Problem> {
+async fn redeem(node: Node, peer: Peer, headers: HeaderMap, Body(request): Body<Redeem>) -> Result<Response, Problem> {
     let session = node.access().redeem_link(&request.token, peer.0).await?;
-    Ok(opened(&node, StatusCode::OK, &session))
+    Ok(opened(&node, &headers, StatusCode::OK, &session))
 }
 
 async fn current(Extension(identity): Extension<access::Identity>) -> Json<SessionView> {
     Json(SessionView::of(&identity, None))
 }
 
-async fn sign_out(node: Node, Extension(token): Extension<SessionToken>) -> Result<Response, Problem> {
+async fn sign_out(
+    node: Node,
+    headers: HeaderMap,
+    Extension(token): Extension<SessionToken>,
+) -> Result<Response, Problem> {
     node.access().sign_out(&token.0).await?;
-    let forget = format!("{COOKIE}=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0");
+    let cookie = cookie_name(&headers);
+    let forget = format!("{cookie}=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0");
     Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, forget)]).into_response())
 }
 
@@ -152,10 +157,11 @@ async fn change_password(
     Ok(StatusCode::NO_CONTENT)
 }
 
-fn opened(node: &Node, status: StatusCode, session: &access::Session) -> Response {
+fn opened(node: &Node, headers: &HeaderMap, status: StatusCode, session: &access::Session) -> Response {
     let token = session.token.reveal();
     let secure = if node.settings().secure { "; Secure" } else { "" };
-    let cookie = format!("{COOKIE}={token}; Path=/; HttpOnly; SameSite=Strict{secure}");
+    let name = cookie_name(headers);
+    let cookie = format!("{name}={token}; Path=/; HttpOnly; SameSite=Strict{secure}");
     let mut response =
         (status, Json(SessionView::of(&session.identity, Some(token.to_string())))).into_response();
     if let Ok(value) = HeaderValue::from_str(&cookie) {
