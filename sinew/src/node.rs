@@ -80,7 +80,8 @@ impl Node {
         options.memory_bytes = config.storage.memory_mib << 20;
         let (historian, recovery) = historian::Historian::open(options)?;
         if !recovery.created {
-            tracing::info!(?recovery, "history opened");
+            let (rows, torn) = (recovery.rows_replayed, recovery.torn_bytes);
+            tracing::info!(rows_from_log = rows, unfinished_bytes_cut = torn, "history opened");
         }
         let checks = Arc::new(DriverChecks::new(catalog::drivers()));
         let env = plant::Env { now: runtime::host_now(), random: random.clone() };

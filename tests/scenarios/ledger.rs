@@ -68,13 +68,20 @@ impl Writers {
     }
 }
 
-/// One request; `false` when there was no answer. Its rows are in doubt then, and are never sent again.
+/// One request of a thread's ledger, which is not held while waiting.
 fn write(client: &Client, point: &str, ledger: &Mutex<Ledger>) -> bool {
-    let from = ledger.lock().expect("no writer panicked").next;
+    let mut mine = ledger.lock().expect("no writer panicked").clone();
+    let answered = post_rows(client, point, &mut mine);
+    *ledger.lock().expect("no writer panicked") = mine;
+    answered
+}
+
+/// One request; `false` when there was no answer. Its rows are in doubt then, and are never sent again.
+pub(crate) fn post_rows(client: &Client, point: &str, ledger: &mut Ledger) -> bool {
+    let from = ledger.next;
     let row = |n: u64| json!({ "point": point, "time": Time::from_unix_ms(BASE_MS + n as i64), "value": n.to_string() });
     let rows: Vec<Value> = (from..from + ROWS).map(row).collect();
     let answer = client.try_send("POST", "/samples", Some(&json!({ "rows": rows })));
-    let mut ledger = ledger.lock().expect("no writer panicked");
     ledger.next = from + ROWS;
     match answer {
         Some((204, _)) => {

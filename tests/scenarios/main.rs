@@ -3,6 +3,7 @@
 
 mod authority;
 mod faults;
+mod gone;
 mod kill;
 mod ledger;
 mod organisations;

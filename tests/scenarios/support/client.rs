@@ -18,6 +18,9 @@ impl Client {
     pub(crate) fn with_token(&self, token: &str) -> Client {
         Client { token: Some(token.into()), ..self.clone() }
     }
+    pub(crate) fn address(&self) -> &str {
+        self.base.trim_start_matches("http://").trim_end_matches("/api/v1")
+    }
     pub(crate) fn websocket(&self) -> String {
         format!("{}/live", self.base.replacen("http", "ws", 1))
     }

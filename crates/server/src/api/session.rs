@@ -96,7 +96,12 @@ impl SessionView {
     }
 }
 
-async fn setup(node: Node, peer: Peer, headers: HeaderMap, Body(setup): Body<access::Setup>) -> Result<Response, Problem> {
+async fn setup(
+    node: Node,
+    peer: Peer,
+    headers: HeaderMap,
+    Body(setup): Body<access::Setup>,
+) -> Result<Response, Problem> {
     let session = node.access().setup(setup, peer.0).await?;
     node.running().organisation_made(session.identity.org);
     Ok(opened(&node, &headers, StatusCode::CREATED, &session))
@@ -110,7 +115,12 @@ struct SignIn {
     password: access::Secret,
 }
 
-async fn sign_in(node: Node, peer: Peer, headers: HeaderMap, Body(request): Body<SignIn>) -> Result<Response, Problem> {
+async fn sign_in(
+    node: Node,
+    peer: Peer,
+    headers: HeaderMap,
+    Body(request): Body<SignIn>,
+) -> Result<Response, Problem> {
     let session = node.access().sign_in(&request.name, &request.password, peer.0).await?;
     Ok(opened(&node, &headers, StatusCode::OK, &session))
 }
@@ -121,7 +131,12 @@ struct Redeem {
     token: String,
 }
 
-async fn redeem(node: Node, peer: Peer, headers: HeaderMap, Body(request): Body<Redeem>) -> Result<Response, Problem> {
+async fn redeem(
+    node: Node,
+    peer: Peer,
+    headers: HeaderMap,
+    Body(request): Body<Redeem>,
+) -> Result<Response, Problem> {
     let session = node.access().redeem_link(&request.token, peer.0).await?;
     Ok(opened(&node, &headers, StatusCode::OK, &session))
 }
