@@ -2,6 +2,9 @@
 #![allow(clippy::print_stdout, reason = "tests say what they measured and what they passed over")]
 
 mod authority;
+mod fake_commands;
+mod fake_records;
+mod fake_samples;
 mod faults;
 mod gone;
 mod kill;

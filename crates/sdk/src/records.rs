@@ -49,7 +49,7 @@ impl Records {
     }
 }
 
-fn typed<T: Document>(stored: Stored<serde_json::Value>) -> Result<Stored<T>, Fault> {
+pub(crate) fn typed<T: Document>(stored: Stored<serde_json::Value>) -> Result<Stored<T>, Fault> {
     let Stored { id, revision, changed, body } = stored;
     Ok(Stored { id, revision, changed, body: crate::parse_json(&body)? })
 }

@@ -1,5 +1,6 @@
 // What an inspection found, as a table: a row per cell, a column per reading. Pure.
 import type { Candidate, Inspection, Point } from "@console/api/types";
+import { parseNumber } from "@console/kit/value";
 
 export interface Row {
   /** Canonical address of the cell, such as `40001`. */
@@ -104,8 +105,9 @@ export const draftOf = (candidate: Candidate): Draft => ({
 
 /** The point to be made of a chosen reading. A gain other than 1 turns it into a scaled f64. */
 export function pointOf(draft: Draft, device: string): Point {
-  const gain = Number(draft.gain);
-  const scaled = draft.gain.trim() !== "" && gain !== 1;
+  // The box refuses what is no number, so only an empty one means 1.
+  const gain = parseNumber(draft.gain) ?? 1;
+  const scaled = gain !== 1;
   return {
     name: draft.name.trim(),
     device,

@@ -1,10 +1,12 @@
 // How many points of a set are abnormal, and in which way. Pure.
 import type { LiveSample, PointItem } from "@console/api/types";
-import { outOfRange, qualityClass } from "@console/kit/value";
+import { isFaultState, outOfRange, qualityClass } from "@console/kit/value";
 
 export interface Tally {
   bad: number;
   uncertain: number;
+  /** Good, but in a state that is named as a fault or an alarm. */
+  faulted: number;
   /** Good, but outside the usual range. */
   beyond: number;
   /** No sample yet. */
@@ -15,7 +17,7 @@ export interface Tally {
 }
 
 export function tallyOf(points: PointItem[], latest: (point: string) => LiveSample | undefined): Tally {
-  const tally: Tally = { bad: 0, uncertain: 0, beyond: 0, silent: 0, abnormal: 0, oldest: 0 };
+  const tally: Tally = { bad: 0, uncertain: 0, faulted: 0, beyond: 0, silent: 0, abnormal: 0, oldest: 0 };
   for (const { id, body } of points) {
     const sample = latest(id);
     if (!sample) tally.silent += 1;
@@ -24,8 +26,9 @@ export function tallyOf(points: PointItem[], latest: (point: string) => LiveSamp
       tally.oldest = tally.bad === 0 ? since : Math.min(tally.oldest, since);
       tally.bad += 1;
     } else if (qualityClass(sample.quality) === "uncertain") tally.uncertain += 1;
+    else if (isFaultState(sample.value, body.states)) tally.faulted += 1;
     else if (outOfRange(sample.value, body.range)) tally.beyond += 1;
   }
-  tally.abnormal = tally.bad + tally.uncertain + tally.beyond;
+  tally.abnormal = tally.bad + tally.uncertain + tally.faulted + tally.beyond;
   return tally;
 }

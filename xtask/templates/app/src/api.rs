@@ -2,15 +2,15 @@
 
 use axum::{
     Json,
-    extract::{Path, Query},
+    extract::Path,
     http::StatusCode,
 };
 use sdk::{
     Scope,
-    http::{Body, List, Method, Permission, Problem, Route, route},
+    http::{Body, List, Method, Permission, Problem, Query, Route, route},
 };
 use serde::{Deserialize, Serialize};
-use types::{Cursor, ObjectId, Time};
+use types::{Cursor, ObjectId};
 
 use crate::{Entry, store};
 
@@ -18,7 +18,6 @@ use crate::{Entry, store};
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub(crate) struct EntryItem {
     id: ObjectId,
-    changed: Time,
     body: Entry,
 }
 
@@ -35,10 +34,10 @@ pub(crate) fn routes() -> Vec<Route> {
             .summary("Entries, oldest first.")
             .query("cursor", "Go on where the last page ended.", false)
             .returns::<List<EntryItem>>(200),
-        route(Method::Put, "/entries/{id}", Permission::Configure, create)
-            .summary("Adds an entry; the caller makes the id (a UUID).")
+        route(Method::Post, "/entries", Permission::Configure, create)
+            .summary("Adds an entry.")
             .body::<Entry>()
-            .returns::<Entry>(200),
+            .returns::<EntryItem>(201),
         route(Method::Delete, "/entries/{id}", Permission::Configure, delete)
             .summary("Removes an entry.")
             .returns_nothing(204),
@@ -47,13 +46,14 @@ pub(crate) fn routes() -> Vec<Route> {
 
 async fn list(scope: Scope, Query(from): Query<From>) -> Result<Json<List<EntryItem>>, Problem> {
     let page = store::list(&scope.records, from.cursor).await?;
-    let items = page.items.into_iter();
-    let items = items.map(|stored| EntryItem { id: stored.id, changed: stored.changed, body: stored.body }).collect();
+    let items = page.items.into_iter().map(|stored| EntryItem { id: stored.id, body: stored.body }).collect();
     Ok(Json(List { items, next: page.next.map(|cursor| cursor.0) }))
 }
 
-async fn create(scope: Scope, Path(id): Path<ObjectId>, Body(entry): Body<Entry>) -> Result<Json<Entry>, Problem> {
-    Ok(Json(store::create(&scope.records, id, entry).await?))
+async fn create(scope: Scope, Body(entry): Body<Entry>) -> Result<(StatusCode, Json<EntryItem>), Problem> {
+    let id = scope.ids.born();
+    let body = store::create(&scope.records, id, entry).await?;
+    Ok((StatusCode::CREATED, Json(EntryItem { id, body })))
 }
 
 async fn delete(scope: Scope, Path(id): Path<ObjectId>) -> Result<StatusCode, Problem> {

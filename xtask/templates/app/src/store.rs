@@ -15,14 +15,9 @@ pub const EXPIRED: &str = "@name@.expired.v1";
 /// Entries that one pass marks; the next pass takes the rest.
 pub const PASS_MAX: usize = 100;
 
-/// Adds an entry. The same entry under the same id again changes nothing; another one is a conflict.
+/// Adds an entry under a new id.
 pub async fn create(records: &Records, id: ObjectId, entry: Entry) -> Result<Entry, Fault> {
     let entry = entry.checked()?;
-    if let Some(there) = records.get::<Entry>(id).await? {
-        let same = (&there.body.name, there.body.due) == (&entry.name, entry.due);
-        let detail = "another entry has this id: make a new id and try again";
-        return if same { Ok(there.body) } else { Err(Fault::new(codes::EXISTS, detail)) };
-    }
     let change = Change::put(id, Expected::Absent, &entry).map_err(unwritable)?;
     let payload = serde_json::json!({ "name": entry.name, "due": entry.due });
     records.commit(vec![change], vec![EventDraft { name: CREATED, object: id, payload }]).await?;
