@@ -52,11 +52,21 @@ describe("the overview", () => {
       ["a", { value: 1, quality: 0x80310000 }],
       ["b", { value: 9, quality: 0 }],
       ["c", { value: 5, quality: 0x40000000 }],
+      ["f", { value: 3, quality: 0 }],
     ]);
     const latest = (id: string) =>
       values.has(id) ? { point: id, time: "2026-01-01T00:00:00Z", ...values.get(id)! } : undefined;
-    const tally = tallyOf([point("a", {}), point("b", { range: [0, 5] }), point("c", {}), point("e", {})], latest);
-    expect(tally).toMatchObject({ bad: 1, beyond: 1, uncertain: 1, silent: 1, abnormal: 3 });
+    const tally = tallyOf(
+      [
+        point("a", {}),
+        point("b", { range: [0, 5] }),
+        point("c", {}),
+        point("e", {}),
+        point("f", { states: { 3: { zh: "故障", en: "Fault" } } }),
+      ],
+      latest,
+    );
+    expect(tally).toMatchObject({ bad: 1, beyond: 1, uncertain: 1, faulted: 1, silent: 1, abnormal: 4 });
   });
 });
 

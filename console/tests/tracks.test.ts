@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Aggregate, RawSample } from "../src/api/types";
-import { align, append, emptyTrack, extentOf, fromBuckets, fromSamples, union, valueAt } from "../src/kit/tracks";
+import { align, append, emptyTrack, endsOf, extentOf, fromBuckets, fromSamples, gapLimit, valueAt } from "../src/kit/tracks";
 
 const BAD = 0x80310000;
 const at = (s: number): string => new Date(s * 1_000).toISOString();
@@ -45,6 +45,13 @@ describe("buckets", () => {
     expect(track.min).toEqual([4, null, 8]);
     expect(track.max).toEqual([6, null, 10]);
   });
+  it("show a short stop as a gap at every zoom, and unsteady readings as none", () => {
+    // Read every second: a bucket of 10 s without any is a stop.
+    const wide = { ...buckets([5, null, 9], [0, 0, 0]), start: [0, 10_000, 20_000] };
+    expect(fromBuckets(wide, 10_000, gapLimit(1_000, 10_000)).mean).toEqual([5, null, 9]);
+    expect(fromBuckets(buckets([5, null, 9], [0, 0, 0]), 1_000, gapLimit(1_000, 1_000)).mean).toEqual([5, 9]);
+    expect([gapLimit(1_000), gapLimit(undefined)]).toEqual([5_000, Infinity]);
+  });
   it("never lose a bad stretch, even a short one within a bucket", () => {
     expect(fromBuckets(buckets([5, 5, 5], [0, 1, 0]), 1_000, 3_000).bad).toEqual([[1_000, 2_000]]);
     expect(fromBuckets(buckets([5, null, null, 7], [1, 0, 0, 0]), 1_000, 3_000).bad).toEqual([[0, 3_000]]);
@@ -73,15 +80,10 @@ describe("reading a track", () => {
     expect(extentOf(track, 0, 10)).toEqual({ min: 1, max: 3, mean: 2 });
     expect(extentOf(track, 30, 40)).toBeUndefined();
   });
-  it("joins spans", () =>
-    expect(
-      union([
-        [5, 9],
-        [0, 3],
-        [2, 4],
-      ]),
-    ).toEqual([
-      [0, 4],
-      [5, 9],
-    ]));
+  it("knows the values at the ends of a bad stretch", () => {
+    const broken = { time: [0, 10, 20, 30], mean: [1, 3, null, 7], bad: [] };
+    expect(endsOf(broken, [20, 30])).toEqual([3, 7]);
+    expect(endsOf({ ...broken, mean: [1, 3, null, null] }, [20, Infinity])).toEqual([3]);
+    expect(endsOf(emptyTrack(), [0, Infinity])).toEqual([]);
+  });
 });

@@ -128,8 +128,13 @@ async fn parent_gone() {
     let _ended = seen.await;
 }
 
-/// Sends one command to the plant and prints its answer.
+/// Sends one command to the plant and prints its answer. Help, and saying nothing, need no plant that runs.
 pub(crate) async fn plant_command(port: u16, command: &str) -> Result<(), String> {
+    let asks_help = matches!(example_plant::Command::parse(command), Ok(example_plant::Command::Help));
+    if asks_help || command.trim().is_empty() {
+        print!("{}", example_plant::help());
+        return Ok(());
+    }
     let nobody = |e: std::io::Error| {
         format!("no simulated plant takes commands on port {port} ({e}): start `sinew demo`")
     };

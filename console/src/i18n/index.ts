@@ -60,7 +60,12 @@ export interface FaultText {
   what: string;
   why: string;
   next: string;
+  /** The server's own words for the particular case, where the text says only the kind. */
+  cause: string;
 }
+
+/** Codes whose text tells the kind only: which thing, and what about it, stands in the server's sentence. */
+const GENERIC = new Set(["not-found", "invalid", "exists", "limit"]);
 
 /** Faults with one code and several causes name the cause in one of these arguments. */
 const CAUSES = ["reason", "exception"];
@@ -79,15 +84,28 @@ export function faultText(fault: Fault): FaultText {
     return key ? t(key, args) : "";
   };
   const what = part("what");
+  if (!what) return { what: fault.detail, why: "", next: "", cause: "" };
+  const why = part("why");
+  const reason = args["reason"] === undefined ? "" : String(args["reason"]);
+  if (GENERIC.has(fault.code)) {
+    // In a file the remedy is the same whatever the kind: correct the place.
+    const next = fault.path?.startsWith("line ") ? t("fault.invalid.next") : part("next");
+    return { what, why, next, cause: fault.detail || reason };
+  }
   // A text without a cause leaves the cause to the server, which knows the particular case.
-  return what
-    ? { what, why: part("why") || fault.detail, next: part("next") }
-    : { what: fault.detail, why: "", next: "" };
+  return { what, why: why || fault.detail, next: part("next"), cause: "" };
+}
+
+/** Where it is wrong, in words where the place is one in a file: `line 7, column unit`. */
+export function placeText(path: string): string {
+  const [, line, column] = /^line (\d+)(?:, column (.+))?$/.exec(path) ?? [];
+  if (line === undefined) return path;
+  return column === undefined ? t("fault-at.line", { line }) : t("fault-at.cell", { line, column });
 }
 
 /** The same in one line. */
 export function faultLine(fault: Fault): string {
   const text = faultText(fault);
   const joint = locale() === "zh" ? "" : " ";
-  return [text.what, text.why, text.next].filter(Boolean).join(joint);
+  return [text.what, text.cause || text.why, text.next].filter(Boolean).join(joint);
 }

@@ -7,6 +7,8 @@ export interface Field {
   kind: "text" | "number" | "switch" | "choice";
   choices: string[];
   required: boolean;
+  /** Of a number: no fractions. */
+  whole: boolean;
   description: string;
   initial: unknown;
   minimum?: number;
@@ -59,6 +61,7 @@ export function fieldsOf(root: Schema, at: Schema = root, path: string[] = []): 
         kind,
         choices: all,
         required,
+        whole: type === "integer",
         description: raw.description ?? schema.description ?? "",
         initial: schema.default,
         ...(schema.minimum === undefined ? {} : { minimum: schema.minimum }),

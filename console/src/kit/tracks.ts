@@ -13,15 +13,19 @@ export interface Track {
   /** Of a bucket; absent for raw samples, where both would equal `mean`. */
   min?: (number | null)[];
   max?: (number | null)[];
+  /** Width of a bucket; absent for raw samples. */
+  bucket_ms?: number;
   bad: Span[];
 }
 
 /** A pause longer than so many periods is a gap. */
-const GAP_PERIODS = 3;
+const GAP_PERIODS = 5;
+/** Two neighbouring buckets lie one width apart, two with an empty one between lie two apart. */
+const GAP_BUCKETS = 1.5;
 
 /** The longest pause that still counts as unbroken; endless for points that come whenever they come. */
 export function gapLimit(period_ms: number | undefined, bucket_ms = 0): number {
-  return period_ms === undefined ? Infinity : GAP_PERIODS * Math.max(period_ms, bucket_ms);
+  return period_ms === undefined ? Infinity : Math.max(GAP_PERIODS * period_ms, GAP_BUCKETS * bucket_ms);
 }
 
 export const emptyTrack = (): Track => ({ time: [], mean: [], bad: [] });
@@ -67,7 +71,7 @@ export function fromSamples(samples: RawSample[], gap_ms: number): Track {
  * longer than `gap_ms`; a bad bucket followed by empty ones stays bad until something usable comes.
  */
 export function fromBuckets(columns: Aggregate, bucket_ms: number, gap_ms: number): Track {
-  const track: Track = { ...emptyTrack(), min: [], max: [] };
+  const track: Track = { ...emptyTrack(), min: [], max: [], bucket_ms };
   columns.start.forEach((start, i) => {
     const mean = columns.mean[i] ?? null;
     const bad = (columns.bad[i] ?? 0) > 0;
@@ -75,7 +79,7 @@ export function fromBuckets(columns: Aggregate, bucket_ms: number, gap_ms: numbe
     if (mean !== null) {
       closeBad(track, start);
       const before = lastTime(track);
-      if (before !== undefined && middle - before > Math.max(gap_ms, bucket_ms * 1.5)) push(track, before + 1, null);
+      if (before !== undefined && middle - before > Math.max(gap_ms, bucket_ms * GAP_BUCKETS)) push(track, before + 1, null);
       track.time.push(middle);
       track.mean.push(mean);
       track.min!.push(columns.min[i] ?? mean);
@@ -122,17 +126,6 @@ export function align(
   return [times, ...columns];
 }
 
-/** Spans put together where they touch. */
-export function union(spans: Span[]): Span[] {
-  const joined: Span[] = [];
-  for (const [from, to] of [...spans].sort((a, b) => a[0] - b[0])) {
-    const last = joined[joined.length - 1];
-    if (last && from <= last[1]) last[1] = Math.max(last[1], to);
-    else joined.push([from, to]);
-  }
-  return joined;
-}
-
 /** Index of the last entry at or before `at_ms`, or -1. */
 export function indexAt(time: number[], at_ms: number): number {
   let low = 0;
@@ -150,6 +143,15 @@ export function valueAt(track: Track, at_ms: number): number | null {
   if (track.bad.some(([from, to]) => at_ms >= from && at_ms < to)) return null;
   const i = indexAt(track.time, at_ms);
   return i < 0 ? null : (track.mean[i] ?? null);
+}
+
+/** The usable values next to a span: the last before it and the first after it, as far as there are any. */
+export function endsOf(track: Track, [from_ms, to_ms]: Span): number[] {
+  const known = (value: number | null | undefined): value is number => typeof value === "number";
+  const start = indexAt(track.time, from_ms);
+  const before = track.mean.slice(0, start + 1).findLast(known);
+  const after = track.mean.slice(Math.max(0, indexAt(track.time, to_ms))).find(known);
+  return [before, after].filter(known);
 }
 
 export interface Extent {

@@ -32,17 +32,43 @@ export function asNumber(value: JsonValue | undefined): number | null {
   return Number.isFinite(number) ? number : null;
 }
 
+const PLAIN = /^[+-]?(\d+(\.\d+)?|\.\d+)(e[+-]?\d+)?$/i;
+
+/** What a user typed as plain characters: Chinese input methods write `９５．５`, `95。5` and `−5`. */
+export const plainNumber = (text: string): string =>
+  text.normalize("NFKC").replace("。", ".").replace("\u2212", "-").trim();
+
+/** A typed number; `undefined` when it is none. Hexadecimal, commas and infinities are none. */
+export function parseNumber(text: string): number | undefined {
+  const plain = plainNumber(text);
+  const number = PLAIN.test(plain) ? Number(plain) : NaN;
+  return Number.isFinite(number) ? number : undefined;
+}
+
+/** A typed whole number, kept as text: 64 bits do not fit into a JavaScript number. */
+export function parseInteger(text: string): string | undefined {
+  const plain = plainNumber(text).replace(/^\+/, "");
+  return /^-?\d+$/.test(plain) ? plain : undefined;
+}
+
+/** Below this a figure is noise of floating point, and shows as 0. */
+const NOISE = 1e-9;
 const DIGITS = 4;
 const DECIMALS_MAX = 4;
 
-/** Four significant digits, never exponents between 1e-4 and 1e9, thousands parted by a thin space. */
+/**
+ * At most four significant digits, never exponents between 1e-4 and 1e9, thousands parted by a thin space. Zeros at the
+ * end are cut; a figure that is not whole keeps one decimal, so that a moving one does not jump in width.
+ */
 export function formatNumber(value: number): string {
   if (!Number.isFinite(value)) return String(value);
   const size = Math.abs(value);
-  if (size !== 0 && (size >= 1e9 || size < 1e-4)) return value.toExponential(3);
+  if (size < NOISE) return "0";
+  if (size >= 1e9 || size < 1e-4) return value.toExponential(DIGITS - 1).replace(/\.?0+e/, "e");
+  if (Number.isInteger(value)) return groupDigits(String(value));
   const whole = Math.floor(size).toString().length;
-  const decimals = size === 0 ? 0 : Math.max(0, Math.min(DECIMALS_MAX, size >= 1 ? DIGITS - whole : DIGITS));
-  return groupDigits(value.toFixed(decimals));
+  const decimals = Math.max(0, Math.min(DECIMALS_MAX, size >= 1 ? DIGITS - whole : DIGITS));
+  return groupDigits(value.toFixed(decimals).replace(/(\.\d+?)0+$/, "$1"));
 }
 
 const AXIS_DECIMALS_MAX = 7;
@@ -73,12 +99,27 @@ export interface ValueWords {
 /** A value as text, without its unit. */
 export function formatValue(value: JsonValue | undefined, type: ValueType, words: ValueWords): string {
   if (value === null || value === undefined) return "—";
-  const named = words.state(String(typeof value === "boolean" ? Number(value) : value));
+  const named = words.state(stateKey(value));
   if (named) return named;
   if (typeof value === "boolean") return value ? words.on : words.off;
   if (type === "i64" || type === "u64") return groupDigits(String(value));
   if (typeof value === "number") return formatNumber(value);
   return value;
+}
+
+/** The key under which a value's state is named. */
+const stateKey = (value: JsonValue): string => String(typeof value === "boolean" ? Number(value) : value);
+
+const FAULT_EN = /fault|alarm/i;
+const FAULT_ZH = /故障|报警/;
+/** "No fault", "无报警": the words stand there, and mean the opposite. */
+const DENIED = /\b(no|not|without)\b|[无未非]/i;
+
+/** Whether a value is a state that is named as a fault or an alarm. */
+export function isFaultState(value: JsonValue | undefined, states: Point["states"]): boolean {
+  if (value === null || value === undefined) return false;
+  const { en = "", zh = "" } = states?.[stateKey(value)] ?? {};
+  return (FAULT_EN.test(en) && !DENIED.test(en)) || (FAULT_ZH.test(zh) && !DENIED.test(zh));
 }
 
 /** Whether a value lies outside of the usual range. */
@@ -116,4 +157,12 @@ export function clockText(ms: number, now_ms = Date.now()): string {
 export function dateText(ms: number): string {
   const at = new Date(ms);
   return `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}`;
+}
+
+/** From when to when, each with its date unless both are of today; the second without when it is of the first's day. */
+export function spanText(from_ms: number, to_ms: number, now_ms = Date.now()): string {
+  const one = dateText(from_ms) === dateText(to_ms);
+  const start = one ? clockText(from_ms, now_ms) : `${dateText(from_ms)} ${clockText(from_ms, from_ms)}`;
+  const end = clockText(to_ms, to_ms);
+  return `${start} – ${one ? end : `${dateText(to_ms)} ${end}`}`;
 }

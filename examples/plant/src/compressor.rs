@@ -3,7 +3,7 @@
 use types::Value;
 
 use crate::air::compression_kw;
-use crate::noise::{Noise, lag};
+use crate::noise::{Noise, lag, lag_to_rest};
 
 /// What a compressor is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,6 +69,8 @@ impl Compressor {
     /// Runs unloaded at most this long, then stops, in s: a motor may not be started more than some ten times an hour.
     const RUN_ON_S: f64 = 300.0;
     const START_S: f64 = 8.0;
+    /// Least oil pressure its transmitter can tell, in bar.
+    const OIL_RESOLUTION_BAR: f64 = 0.001;
     /// Set-point range, in bar.
     const SETPOINT_BAR: std::ops::RangeInclusive<f64> = 5.5..=8.0;
 
@@ -145,7 +147,8 @@ impl Compressor {
         }
         // Screws discharge above the receiver by the drop over separator and after-cooler.
         self.discharge_bar = bar + if loaded { 0.22 } else { 0.0 } + 0.008 * self.noise.normal();
-        self.oil_bar = lag(self.oil_bar, if turning { 0.72 * (bar + 0.2) } else { 0.0 }, 3.0, dt_s);
+        let oil_bar = if turning { 0.72 * (bar + 0.2) } else { 0.0 };
+        self.oil_bar = lag_to_rest(self.oil_bar, oil_bar, 3.0, dt_s, Self::OIL_RESOLUTION_BAR);
         if turning {
             self.run_s += dt_s;
         }

@@ -11,9 +11,35 @@ pub const CUT_S_DEFAULT: u32 = 30;
 /// Longest cut, in s.
 pub const CUT_S_MAX: u32 = 3_600;
 
-/// What `help` answers.
-pub(crate) const HELP: &str = "list | status | fault bearing-wear|leak|stuck-sensor|spindle-stop on|off | \
-                               fault network-cut DEVICE [SECONDS] | clear | speed 1..600";
+/// Every command and what it does, in the order to try them.
+const COMMANDS: [(&str, &str); 9] = [
+    ("fault bearing-wear on|off", "bearing of pump 1: vibration leaves its usual range within two minutes"),
+    (
+        "fault leak on|off",
+        "air joint behind the receiver: header flow leaves its usual range within two minutes",
+    ),
+    ("fault spindle-stop on|off", "machining centre 3: power falls below its usual range at once"),
+    (
+        "fault stuck-sensor on|off",
+        "discharge temperature of compressor 2 freezes: stays in range, look for the flat line",
+    ),
+    ("fault network-cut DEVICE [SECONDS]", "nobody answers at the device's port; `list` names the devices"),
+    ("list", "which faults are on, and the devices whose network can be cut"),
+    ("status", "a few figures of the plant"),
+    ("speed 1..600", "time lapse: so many plant seconds a second"),
+    ("clear", "everything back to normal"),
+];
+
+/// What `help` answers on the control port, where an answer is one line.
+pub(crate) fn help_line() -> String {
+    COMMANDS.map(|(usage, _)| usage).join(" | ")
+}
+
+/// What can be said, one command a line with what it does. Needs no running plant.
+pub fn help() -> String {
+    let width = COMMANDS.iter().map(|(usage, _)| usage.len()).max().unwrap_or_default();
+    COMMANDS.map(|(usage, effect)| format!("{usage:width$}  {effect}\n")).concat()
+}
 
 /// A line that was understood.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -118,11 +144,18 @@ mod tests {
         for malfunction in Malfunction::ALL {
             let off = format!("fault {} off", malfunction.name());
             assert_eq!(Command::parse(&off), Ok(Command::Fault(malfunction, false)));
-            assert!(HELP.contains(malfunction.name()));
+            assert!(help_line().contains(malfunction.name()) && help().contains(malfunction.name()));
         }
         let cut = Command::NetworkCut { device: "water".into(), seconds: CUT_S_DEFAULT };
         assert_eq!(Command::parse("fault network-cut water"), Ok(cut));
         assert_eq!(Command::parse("speed 60"), Ok(Command::Speed(60)));
+        assert!(!help_line().contains('\n'), "an answer is one line");
+        for (usage, _) in COMMANDS {
+            // The first of each choice, with something for what is in capitals.
+            let line =
+                usage.replace("on|off", "on").replace("DEVICE [SECONDS]", "water 5").replace("1..600", "2");
+            assert!(Command::parse(&line).is_ok(), "{line}");
+        }
     }
 
     #[test]

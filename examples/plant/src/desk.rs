@@ -11,7 +11,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::control::{Command, CommandError, HELP, LINE_BYTES_MAX};
+use crate::control::{Command, CommandError, LINE_BYTES_MAX, help_line};
 use crate::malfunction::Malfunction;
 use crate::plant::Plant;
 use crate::registers::SharedPlant;
@@ -47,7 +47,7 @@ impl Desk {
     fn obey(&self, command: Command) -> Result<String, CommandError> {
         let mut plant = self.plant.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(match command {
-            Command::Help => HELP.into(),
+            Command::Help => help_line(),
             Command::List => self.list(&plant),
             Command::Status => self.status(&plant),
             Command::Fault(malfunction, on) => {
@@ -55,9 +55,8 @@ impl Desk {
                 format!("{} {}", malfunction.name(), if on { "on" } else { "off" })
             }
             Command::NetworkCut { device, seconds } => {
-                let names = || self.devices.keys().cloned().collect::<Vec<_>>().join(", ");
                 let cut = self.devices.get(&device).and_then(|endpoint| self.cuts.get(endpoint));
-                let cut = cut.ok_or_else(|| CommandError::NoDevice(device.clone(), names()))?;
+                let cut = cut.ok_or_else(|| CommandError::NoDevice(device.clone(), self.device_names()))?;
                 cut.send_replace(self.clock.monotonic() + Duration::from_secs(seconds.into()));
                 format!("network-cut {device} for {seconds} s")
             }
@@ -91,7 +90,11 @@ impl Desk {
                 parts.push(format!("network-cut {endpoint} {} s left", left.as_secs() + 1));
             }
         }
-        parts.join(", ")
+        format!("{}; network-cut takes {}", parts.join(", "), self.device_names())
+    }
+
+    fn device_names(&self) -> String {
+        self.devices.keys().map(String::as_str).collect::<Vec<_>>().join(", ")
     }
 
     fn status(&self, plant: &Plant) -> String {

@@ -25,7 +25,7 @@ mod water;
 
 pub use calendar::Period;
 pub use compressor::CompressorState;
-pub use control::{CUT_S_DEFAULT, CUT_S_MAX, Command, CommandError, LINE_BYTES_MAX, SPEED_MAX};
+pub use control::{CUT_S_DEFAULT, CUT_S_MAX, Command, CommandError, LINE_BYTES_MAX, SPEED_MAX, help};
 pub use desk::{CONTROL_CONNECTIONS_MAX, CONTROL_SILENCE_MAX};
 pub use line::BUFFER_PARTS_MAX;
 pub use machine::MachineState;

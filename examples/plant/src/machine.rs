@@ -173,6 +173,7 @@ impl Machine {
         };
         let duty = Duty {
             powered: self.state != MachineState::Stopped,
+            drive_failed: self.spindle_held,
             // Loading and unloading take the first and the last twelfth of the cycle.
             working: self.state == MachineState::Running && (0.08..0.92).contains(&self.progress),
             feed: self.feed,

@@ -3,13 +3,13 @@
 /// A malfunction of a machine. A cut network is none: the machine does not notice it, see the control port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Malfunction {
-    /// 水泵轴承磨损: pump 1; vibration, bearing temperature and power rise over a quarter of an hour.
+    /// 水泵轴承磨损: pump 1; vibration, bearing temperature and power rise over eight minutes.
     BearingWear,
-    /// 压缩空气泄漏: behind the receiver; flow rises by half, the third compressor starts, pressure sags.
+    /// 压缩空气泄漏: behind the receiver; flow doubles, the third compressor starts, pressure sags.
     Leak,
-    /// 测量卡死: the discharge temperature of compressor 2 keeps its last value.
+    /// 测量卡死: the discharge temperature of compressor 2 keeps its last value, which stays plausible.
     StuckSensor,
-    /// 主轴驱动故障: machine 3 stops; the line starves behind it and jams before it.
+    /// 主轴驱动故障: machine 3 loses its main contactor; the line starves behind it and jams before it.
     SpindleStop,
 }
 

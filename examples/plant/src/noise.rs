@@ -52,6 +52,13 @@ pub(crate) fn lag(value: f64, target: f64, tau_s: f64, dt_s: f64) -> f64 {
     target + (value - target) * (-dt_s / tau_s).exp()
 }
 
+/// [`lag`] for what comes to rest: on its way to 0 it is 0 from `resolution` down, the least its instrument can tell.
+/// Without this an exponential goes on falling for ever and shows figures such as 1e-17.
+pub(crate) fn lag_to_rest(value: f64, target: f64, tau_s: f64, dt_s: f64, resolution: f64) -> f64 {
+    let next = lag(value, target, tau_s, dt_s);
+    if target.abs() < resolution && next.abs() < resolution { 0.0 } else { next }
+}
+
 /// A slow random wander around 0 (Ornstein–Uhlenbeck process, Euler step).
 #[derive(Debug, Clone)]
 pub(crate) struct Drift {
@@ -95,6 +102,15 @@ mod tests {
     fn keys_give_different_streams() {
         assert_ne!(Noise::new(1, "a").unit(), Noise::new(1, "b").unit());
         assert_eq!(Noise::new(1, "a").unit(), Noise::new(1, "a").unit());
+    }
+
+    #[test]
+    fn what_comes_to_rest_is_exactly_zero_and_can_start_again() {
+        let fallen = (0..200).fold(1.0, |x, _| lag_to_rest(x, 0.0, 1.0, 0.1, 1e-4));
+        assert_eq!(fallen, 0.0);
+        assert!(lag_to_rest(1e-3, 0.0, 1.0, 0.1, 1e-4) > 0.0, "above the resolution it still falls");
+        let started = lag_to_rest(0.0, 1.0, 100_000.0, 0.1, 1e-4);
+        assert!(started > 0.0 && started < 1e-4, "a slow start is no rest");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What a machine works with: a cutting spindle, a wash bath or a gauge, and the power each draws.
 
-use crate::noise::{Noise, lag};
+use crate::noise::{Noise, lag, lag_to_rest};
 
 /// One part on its way through the line.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -36,6 +36,8 @@ pub(crate) const TOLERANCE_UM: f64 = 20.0;
 pub(crate) struct Duty {
     /// Switched on.
     pub(crate) powered: bool,
+    /// The spindle drive has failed.
+    pub(crate) drive_failed: bool,
     /// In the working part of the cycle.
     pub(crate) working: bool,
     /// Feed override, 1 = as programmed.
@@ -104,6 +106,11 @@ impl Spindle {
     const TOOL_LIFE_S: f64 = 3.0 * 3600.0;
     /// Coolant lasts this long while cutting, in s.
     const COOLANT_LIFE_S: f64 = 14.0 * 3600.0;
+    /// Drawn from the mains: switched off for a break, and with the main contactor open, in kW.
+    const OFF_KW: f64 = 0.4;
+    const CONTACTOR_OPEN_KW: f64 = 0.15;
+    /// Least load its drive can tell, as a share of rated power: 0.01 %.
+    const LOAD_RESOLUTION: f64 = 1e-4;
     /// The operator tops up below this level.
     const COOLANT_LOW: f64 = 0.30;
 
@@ -117,7 +124,7 @@ impl Spindle {
             vibration_mm_s: 0.3,
             wear: noise.between(0.0, 0.6),
             coolant: noise.between(0.5, 0.95),
-            power_kw: 0.4,
+            power_kw: Self::OFF_KW,
         }
     }
 
@@ -139,7 +146,7 @@ impl Spindle {
             if duty.working { job.load * duty.feed.powf(0.75) * (1.0 + 0.25 * self.wear) } else { 0.0 };
         let ratio = self.speed_rpm / self.top_speed_rpm;
         let wanted = cutting * (1.0 + 0.06 * noise.normal()) + 0.05 * ratio;
-        self.load = lag(self.load, wanted, 0.8, dt_s).max(0.0);
+        self.load = lag_to_rest(self.load, wanted, 0.8, dt_s, Self::LOAD_RESOLUTION).max(0.0);
         // First-order thermal: friction with n², losses with load, τ = 10 min, 40 K at full duty.
         let rise_k = 40.0 * (0.35 * ratio * ratio + 0.65 * self.load);
         self.temperature_c = lag(self.temperature_c, duty.ambient_c + rise_k, 600.0, dt_s);
@@ -155,7 +162,12 @@ impl Spindle {
         }
         // Drive efficiency 0.85; controls, hydraulics and coolant pump on top.
         let auxiliary_kw = if duty.working { 2.6 } else { 1.3 };
-        self.power_kw = if duty.powered { auxiliary_kw + self.load * self.rated_kw / 0.85 } else { 0.4 };
+        self.power_kw = match (duty.drive_failed, duty.powered) {
+            // A drive that fails drops the main contactor: hydraulics and coolant stop, only the 24 V supply stays.
+            (true, _) => Self::CONTACTOR_OPEN_KW,
+            (false, true) => auxiliary_kw + self.load * self.rated_kw / 0.85,
+            (false, false) => Self::OFF_KW,
+        };
     }
 }
 
@@ -176,6 +188,8 @@ impl Bath {
     const HEAT_CAPACITY_KJ_K: f64 = 400.0 * 4.19;
     /// Heat lost to the hall, in kW/K.
     const LOSS_KW_K: f64 = 0.14;
+    /// Least spray pressure its transmitter can tell, in bar.
+    const SPRAY_RESOLUTION_BAR: f64 = 0.001;
 
     pub(crate) fn new() -> Bath {
         Bath {
@@ -196,7 +210,8 @@ impl Bath {
         let lost_kw = Self::LOSS_KW_K * (self.temperature_c - duty.ambient_c) + carried_kw;
         self.temperature_c += (heat_kw - lost_kw) * dt_s / Self::HEAT_CAPACITY_KJ_K;
         let target_bar = if duty.working { 3.2 + 0.05 * noise.normal() } else { 0.0 };
-        self.spray_bar = lag(self.spray_bar, target_bar, 1.0, dt_s).max(0.0);
+        self.spray_bar =
+            lag_to_rest(self.spray_bar, target_bar, 1.0, dt_s, Self::SPRAY_RESOLUTION_BAR).max(0.0);
         if duty.working {
             self.conductivity_us_cm -= 600.0 * dt_s / 36_000.0;
         }

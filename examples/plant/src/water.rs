@@ -2,7 +2,7 @@
 
 use types::Value;
 
-use crate::noise::{Drift, Noise, lag};
+use crate::noise::{Drift, Noise, lag, lag_to_rest};
 use crate::pump::Pump;
 
 /// Heat capacity of water by volume, in kWh/(m³·K).
@@ -46,6 +46,8 @@ impl Water {
     /// Make-up opens below and shuts above these levels, in m.
     const MAKEUP_M: (f64, f64) = (1.9, 2.2);
     const MAKEUP_M3_H: f64 = 14.0;
+    /// Least make-up flow its meter can tell, in m³/h.
+    const MAKEUP_RESOLUTION_M3_H: f64 = 0.01;
     /// Full height of the tank, in m.
     const FULL_M: f64 = 3.0;
 
@@ -127,7 +129,7 @@ impl Water {
             self.tank.level_m < if self.makeup_open { Self::MAKEUP_M.1 } else { Self::MAKEUP_M.0 };
         let wanted =
             if self.makeup_open { Self::MAKEUP_M3_H * (1.0 + 0.02 * self.noise.normal()) } else { 0.0 };
-        self.makeup_m3_h = lag(self.makeup_m3_h, wanted, 4.0, dt_s);
+        self.makeup_m3_h = lag_to_rest(self.makeup_m3_h, wanted, 4.0, dt_s, Self::MAKEUP_RESOLUTION_M3_H);
         let in_m3 = (self.return_m3_h + self.makeup_m3_h) * dt_s / 3_600.0;
         let out_m3 = self.flow_m3_h * dt_s / 3_600.0;
         self.tank.level_m += (in_m3 - out_m3) / self.tank.area_m2;
