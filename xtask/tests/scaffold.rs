@@ -17,14 +17,17 @@ fn new_leaves_are_green() {
     if workspace.exists() {
         fs::remove_dir_all(&workspace).unwrap();
     }
+    // First, because a leaf is formatted when it is made, with the settings found above it; the target folder may lie
+    // outside of the checkout.
+    fs::create_dir_all(&workspace).unwrap();
+    for file in ["Cargo.lock", "clippy.toml", "rustfmt.toml"] {
+        fs::copy(root.join(file), workspace.join(file)).unwrap();
+    }
     for (kind, name) in [(Kind::Driver, "line-meter"), (Kind::App, "cutting-tools")] {
         let leaf = Leaf::named(kind, name).unwrap();
         xtask::scaffold(&root, &leaf, &leaf.folder(&workspace)).unwrap();
     }
     fs::write(workspace.join("Cargo.toml"), manifest(&root)).unwrap();
-    for file in ["Cargo.lock", "clippy.toml", "rustfmt.toml"] {
-        fs::copy(root.join(file), workspace.join(file)).unwrap();
-    }
     cargo(&workspace, &target, &["fmt", "--check", "-p", "driver-line-meter", "-p", "app-cutting-tools"]);
     cargo(&workspace, &target, &["clippy", "--offline", "--all-targets", "--", "-D", "warnings"]);
     cargo(&workspace, &target, &["test", "--offline"]);
