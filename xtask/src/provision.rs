@@ -20,6 +20,11 @@ const TOOLS: &[Tool] = &[
     Tool { package: "fonts-noto-cjk", present: cjk_font_is_there, purpose: "Chinese text in browser tests" },
     Tool { package: "postgresql-15", present: postgres_is_there, purpose: "record store on PostgreSQL" },
     Tool { package: "libmodbus-dev", present: libmodbus_is_there, purpose: "Modbus against a foreign peer" },
+    Tool {
+        package: "pkg-config",
+        present: || run::on_path("pkg-config"),
+        purpose: "finds libmodbus for its peer",
+    },
     Tool { package: "socat", present: || run::on_path("socat"), purpose: "serial line pairs" },
     Tool { package: "python3-venv", present: venv_is_there, purpose: "foreign clients in Python" },
 ];
