@@ -1,7 +1,7 @@
 //! Puts a node together: stores, model, runtime, door.
 
 use runtime::{DriverChecks, Runtime};
-use sdk::{BoxFuture, Caller, Clock, Driver, Net, Scope};
+use sdk::{ArrivalView, BoxFuture, Caller, Clock, DoorInput, DoorView, Driver, Reach, Scope};
 use server::WriteLockView;
 use std::{collections::HashMap, path::Path, sync::Arc};
 use types::{Fault, ObjectId, OrgId, Random, Time, random_bytes};
@@ -66,6 +66,43 @@ pub(crate) async fn open_access(records: records::Records) -> Result<access::Acc
     Ok(access::Access::open(records, access::Env { now: runtime::host_now(), random: host_random() }).await?)
 }
 
+/// The node's seal. Its key is made at the first start and lies in the data directory, readable by its owner only.
+fn open_seal(config: &Config, random: &Random) -> Result<access::Seal, StartError> {
+    let path = config.storage.dir.join("seal.key");
+    let failed = |action| {
+        let path = path.display().to_string();
+        move |error| StartError::Io { action, path, error }
+    };
+    let key = match std::fs::read(&path) {
+        Ok(key) => key,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let key: [u8; access::Seal::KEY_BYTES] = random_bytes(random);
+            write_private(&path, &key).map_err(failed("making the seal key"))?;
+            key.to_vec()
+        }
+        Err(error) => return Err(failed("reading the seal key")(error)),
+    };
+    Ok(access::Seal::with_key(&key, random.clone())?)
+}
+
+/// Durable, whole or not there at all, and for the owner's eyes only.
+fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    use std::io::Write;
+    let half = path.with_extension("new");
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(&half)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    std::fs::rename(&half, path)?;
+    match path.parent() {
+        Some(parent) => std::fs::File::open(parent)?.sync_all(),
+        None => Ok(()),
+    }
+}
+
 impl Node {
     /// Opens the stores and starts everything but the door.
     pub(crate) async fn start(config: &Config) -> Result<Node, StartError> {
@@ -83,7 +120,8 @@ impl Node {
             let (rows, torn) = (recovery.rows_replayed, recovery.torn_bytes);
             tracing::info!(rows_from_log = rows, unfinished_bytes_cut = torn, "history opened");
         }
-        let checks = Arc::new(DriverChecks::new(catalog::drivers()));
+        let seal = open_seal(config, &random)?;
+        let checks = Arc::new(DriverChecks::new(catalog::drivers(), seal.clone()));
         let env = plant::Env { now: runtime::host_now(), random: random.clone() };
         let plant = plant::PlantModel::open(records.clone(), env, checks).await?;
         let runtime = Runtime::start(runtime::Parts {
@@ -91,7 +129,9 @@ impl Node {
             records: records.clone(),
             plant: plant.clone(),
             drivers: catalog::drivers(),
+            doors: catalog::doors(),
             apps: catalog::apps(),
+            seal,
             clock: runtime::host_clock(),
             net: runtime::host_net(),
             random,
@@ -111,7 +151,14 @@ impl Node {
             secure: config.server.behind_tls,
         };
         let running = Arc::new(RunningNode::new(self.runtime.clone()));
-        server::Node::new(self.access.clone(), self.plant.clone(), self.historian.clone(), running, settings)
+        server::Node::new(
+            self.access.clone(),
+            self.plant.clone(),
+            self.historian.clone(),
+            access::Certificates::new(self.records.clone()),
+            running,
+            settings,
+        )
     }
 
     /// Stops devices first, so that nothing is read that could not be kept.
@@ -174,8 +221,34 @@ impl server::Running for RunningNode {
     fn clock(&self) -> Clock {
         self.0.clock().clone()
     }
-    fn net(&self) -> Net {
-        self.0.net().clone()
+    fn reach(&self, org: OrgId, driver: &str) -> Option<Reach> {
+        self.0.reach(org, driver)
+    }
+    fn open_config(
+        &self,
+        org: OrgId,
+        driver: &str,
+        config: &serde_json::Value,
+    ) -> Result<serde_json::Value, Fault> {
+        self.0.open_config(org, driver, config)
+    }
+    fn doors(&self, org: OrgId) -> BoxFuture<'_, Result<Vec<DoorView>, Fault>> {
+        Box::pin(self.0.doors(org))
+    }
+    fn set_door(
+        &self,
+        org: OrgId,
+        actor: String,
+        id: String,
+        input: DoorInput,
+    ) -> BoxFuture<'_, Result<DoorView, Vec<Fault>>> {
+        Box::pin(async move { self.0.set_door(org, &actor, &id, input).await })
+    }
+    fn arrivals(&self, org: OrgId, door: &str) -> Result<Vec<ArrivalView>, Fault> {
+        self.0.arrivals(org, door)
+    }
+    fn dismiss_arrival(&self, org: OrgId, door: &str, key: &str) -> Result<(), Fault> {
+        self.0.dismiss_arrival(org, door, key)
     }
 }
 

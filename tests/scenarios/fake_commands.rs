@@ -45,6 +45,7 @@ fn driver() -> Driver {
         run: |task| Box::pin(run(task)),
         probe: |_| Box::pin(async { Err(Fault::new(codes::NOT_FOUND, "there is nothing to ask")) }),
         inspect: |_| Box::pin(async { Err(Fault::new(codes::NOT_FOUND, "there is nothing to ask")) }),
+        browse: None,
     }
 }
 

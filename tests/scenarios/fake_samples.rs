@@ -34,14 +34,16 @@ pub(crate) async fn node(
     let options = historian::Options::new(dir.path().join("historian"), now.clone(), [1; 16]);
     let (historian, _) = historian::Historian::open(options).expect("a fresh historian opens");
     let env = plant::Env { now, random: random.clone() };
-    let checks = Arc::new(runtime::DriverChecks::new(drivers.clone()));
+    let checks = Arc::new(runtime::DriverChecks::new(drivers.clone(), crate::support::node::seal()));
     let plant = plant::PlantModel::open(records.clone(), env, checks).await.expect("a fresh plant opens");
     let parts = runtime::Parts {
         historian,
         records,
         plant: plant.clone(),
         drivers,
+        doors: Vec::new(),
         apps: Vec::new(),
+        seal: crate::support::node::seal(),
         clock: world.clock().handle(),
         net: runtime::host_net(),
         random,

@@ -1,18 +1,21 @@
-//! Identities: organisations, users and their roles, sessions, the first sign-in.
+//! Identities: organisations, users and their roles, sessions, the first sign-in; secrets, and whose certificates are
+//! believed.
 //!
 //! Records hold the truth; all users and sessions of the node are also held in memory, so that knowing a caller costs
 //! no database read and a change of role is in force with the next request. One writer at a time.
 //!
-//! Deliberately absent: contracts finer than roles, certificates, single sign-on, and any way to read a password or a
+//! Deliberately absent: contracts finer than roles, a certificate authority, single sign-on, and any way to read a password or a
 //! token back: only their hashes are kept.
 
 mod delay;
 mod directory;
 mod events;
+mod keys;
 mod link;
 mod organisation;
 mod password;
 mod role;
+mod seal;
 mod secret;
 mod session;
 mod setup;
@@ -26,10 +29,12 @@ use records::{Records, RecordsError};
 use tokio::sync::OwnedMutexGuard;
 use types::{Change, Document, EventDraft, Fault, Now, OrgId, Query, Random, Stored, codes};
 
+pub use keys::{Certificate, Certificates, LeafSecrets, LeafTrust, Standing};
 pub use link::{LINK_VALID, LINKS_MAX, LinkFor};
 pub use organisation::Organisation;
 pub use password::{ARGON2_ITERATIONS, ARGON2_LANES, ARGON2_MEMORY_KIB, HASHES_AT_ONCE, HASHES_WAITING_MAX};
 pub use role::Role;
+pub use seal::Seal;
 pub use secret::Secret;
 pub use session::{
     Identity, SESSION_ABSOLUTE, SESSION_SLIDING, SESSIONS_MAX, SESSIONS_PER_USER_MAX, Session,

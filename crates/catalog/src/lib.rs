@@ -12,3 +12,8 @@ pub fn drivers() -> Vec<sdk::Driver> {
 pub fn apps() -> Vec<sdk::App> {
     Vec::new()
 }
+
+/// The doors of this build, in the order of their names.
+pub fn doors() -> Vec<sdk::Door> {
+    Vec::new()
+}

@@ -82,7 +82,7 @@ impl PlantModel {
         actor: &str,
         mut device: Device,
     ) -> Result<Stored<Device>, Vec<Fault>> {
-        self.check_device(&device)?;
+        self.check_device(org, &mut device)?;
         let writing = self.writing().await.map_err(one)?;
         let (id, now) = (self.born(), (self.inner.env.now)());
         let number = self.inner.records.allocate(SOURCES, 1).await.map_err(|error| one(error.fault()))?;
@@ -114,7 +114,7 @@ impl PlantModel {
         revision: Option<Revision>,
         mut device: Device,
     ) -> Result<Stored<Device>, Vec<Fault>> {
-        self.check_device(&device)?;
+        self.check_device(org, &mut device)?;
         let writing = self.writing().await.map_err(one)?;
         let found = self.device(org, id).await.map_err(one)?;
         if device.driver != found.body.driver {
@@ -213,7 +213,8 @@ impl PlantModel {
         .collect()
     }
 
-    fn check_device(&self, device: &Device) -> Result<(), Vec<Fault>> {
+    /// Checks a device and seals the secrets of its configuration.
+    fn check_device(&self, org: OrgId, device: &mut Device) -> Result<(), Vec<Fault>> {
         let mut faults: Vec<Fault> = check_name(&device.name, "/name").err().into_iter().collect();
         if let Some(wanted) =
             device.limits.writes_per_minute.filter(|n| !(1..=WRITES_PER_MINUTE_MAX).contains(n))
@@ -221,15 +222,16 @@ impl PlantModel {
             let detail = format!("{wanted} writes a minute: choose 1 to {WRITES_PER_MINUTE_MAX}");
             faults.push(Fault::new(codes::INVALID, detail).at("/limits/writes_per_minute"));
         }
-        let config =
-            self.inner.drivers.check_config(&device.driver, &device.config).err().unwrap_or_default();
-        faults.extend(config.into_iter().map(|fault| match fault.code.as_ref() {
-            "driver.unknown" => fault.at("/driver"),
-            _ => {
-                let path = fault.path.clone().unwrap_or_default();
-                fault.at(format!("/config{path}"))
-            }
-        }));
+        match self.inner.drivers.accept_config(org, &device.driver, &device.config) {
+            Ok(config) => device.config = config,
+            Err(wrong) => faults.extend(wrong.into_iter().map(|fault| match fault.code.as_ref() {
+                "driver.unknown" => fault.at("/driver"),
+                _ => {
+                    let path = fault.path.clone().unwrap_or_default();
+                    fault.at(format!("/config{path}"))
+                }
+            })),
+        }
         if faults.is_empty() { Ok(()) } else { Err(faults) }
     }
 }

@@ -66,9 +66,14 @@ pub struct AddressVerdict {
 
 /// What the plant model asks of drivers, which it does not know. Given by the runtime.
 pub trait AddressCheck: Send + Sync {
-    /// Checks a device's `config`; every fault names its place as a JSON pointer into the config. An unknown driver is
-    /// a fault too.
-    fn check_config(&self, driver: &str, config: &serde_json::Value) -> Result<(), Vec<Fault>>;
+    /// Checks a device's `config` and gives it as it is to be stored, with its secrets sealed. Every fault names its
+    /// place as a JSON pointer into the config. An unknown driver is a fault too.
+    fn accept_config(
+        &self,
+        org: OrgId,
+        driver: &str,
+        config: &serde_json::Value,
+    ) -> Result<serde_json::Value, Vec<Fault>>;
     /// Reads an address in the driver's notation.
     fn check_address(&self, driver: &str, address: &str) -> Result<AddressVerdict, Fault>;
 }

@@ -25,7 +25,7 @@ pub(crate) struct Supervised {
 
 /// Runs until it is aborted.
 pub(crate) async fn supervise(device: Supervised) {
-    let clock = device.parts.clock.clone();
+    let clock = device.parts.reaches.clock.clone();
     let mut backoff = Backoff::default();
     loop {
         device.status.set(DeviceState::Connecting, clock.now(), None, None);
@@ -38,7 +38,7 @@ pub(crate) async fn supervise(device: Supervised) {
             OutageKind::Connection => (DeviceState::Waiting, Quality::BAD_NO_COMMUNICATION),
             OutageKind::Configuration => (DeviceState::Failed, Quality::BAD_CONFIGURATION),
         };
-        let [share] = random_bytes(&device.parts.random);
+        let [share] = random_bytes(&device.parts.reaches.random);
         let wait = backoff.after_failure(outage.kind, share);
         tracing::warn!(device = %device.spec.name, fault = %outage.fault, retry_ms = wait.as_millis(), "device lost");
         let now = clock.now();
@@ -58,15 +58,18 @@ impl Supervised {
                 Fault::new("driver.unknown", detail).arg("driver", self.spec.driver.as_str()),
             );
         };
+        let config = match self.parts.reaches.seal.open_config(self.spec.org, driver.id, &self.spec.config) {
+            Ok(config) => config,
+            Err(fault) => return Outage::configuration(fault),
+        };
         let (sender, writes) = mpsc::channel(DeviceTask::WRITES_MAX);
         self.writes.set(Some(sender));
         let task = DeviceTask {
-            config: self.spec.config.clone(),
+            config,
             points: self.spec.points.clone(),
             outbox: Outbox::new(self.outbox.clone()),
             writes,
-            clock: self.parts.clock.clone(),
-            net: self.parts.net.clone(),
+            reach: self.parts.reaches.of(self.spec.org, driver.id),
             phase_seed: u64::from_be_bytes(std::array::from_fn(|i| self.spec.id.bytes()[8 + i])),
             counters: self.counters.clone(),
         };

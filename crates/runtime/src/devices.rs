@@ -2,19 +2,20 @@
 
 use historian::Historian;
 use plant::PlantModel;
-use sdk::{BoundPoint, Clock, DeviceCounters, Driver, Net, WriteOrder};
+use sdk::{BoundPoint, DeviceCounters, Driver, WriteOrder};
 use std::{
     collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, PoisonError},
 };
 use tokio::{sync::mpsc, task::JoinHandle};
-use types::{Device, ObjectId, OrgId, PointId, Quality, Random, Section, SourceId, Stored, Value};
+use types::{Device, ObjectId, OrgId, PointId, Quality, Section, SourceId, Stored, Value};
 
 use crate::{
     device::{Supervised, supervise},
     health::{DeviceHealth, DeviceState, Status},
     live::Live,
     outbox::DeviceOutbox,
+    reach::Reaches,
 };
 
 /// What every device task needs.
@@ -24,9 +25,7 @@ pub(crate) struct DeviceParts {
     pub(crate) plant: PlantModel,
     pub(crate) live: Arc<Live>,
     pub(crate) drivers: Arc<BTreeMap<&'static str, Driver>>,
-    pub(crate) clock: Clock,
-    pub(crate) net: Net,
-    pub(crate) random: Random,
+    pub(crate) reaches: Reaches,
 }
 
 /// The devices of this node.
@@ -120,14 +119,14 @@ impl Devices {
                 let outbox = DeviceOutbox::new(
                     parts.historian.clone(),
                     parts.live.clone(),
-                    parts.clock.clone(),
+                    parts.reaches.clock.clone(),
                     spec.source,
                 );
                 (Arc::new(outbox), Arc::default())
             }
         };
         outbox.bind(&spec.points).await;
-        let now = self.parts.clock.now();
+        let now = self.parts.reaches.clock.now();
         let state = if spec.enabled { DeviceState::Connecting } else { DeviceState::Disabled };
         let (status, writes) = (Status::new(state, now), WriteSlot::default());
         let task = if spec.enabled {
@@ -180,7 +179,7 @@ impl Devices {
     pub(crate) async fn note(&self, device: ObjectId, point: PointId, value: Value) {
         let outbox = self.lock().get(&device).map(|r| r.outbox.clone());
         let mut section = Section::empty(Some(value.value_type()));
-        section.push(point, self.parts.clock.now(), Some(value), Quality::GOOD);
+        section.push(point, self.parts.reaches.clock.now(), Some(value), Quality::GOOD);
         if let Some(outbox) = outbox {
             sdk::OutboxPort::publish(&*outbox, vec![section]).await;
         }

@@ -82,11 +82,18 @@ impl Status {
     pub(crate) fn health(&self, outbox: &DeviceOutbox, counters: &sdk::DeviceCounters) -> DeviceHealth {
         let now = self.lock().clone();
         let (good, points) = outbox.good_points();
-        let online_since = outbox.online_since().filter(|_| now.state == DeviceState::Connecting);
+        let runs = now.state == DeviceState::Connecting;
+        let online_since = outbox.online_since().filter(|_| runs);
+        let away = outbox.away().filter(|_| runs);
+        let state = match (&online_since, &away) {
+            (Some(_), _) => DeviceState::Online,
+            (None, Some(_)) => DeviceState::Waiting,
+            (None, None) => now.state,
+        };
         DeviceHealth {
-            state: if online_since.is_some() { DeviceState::Online } else { now.state },
+            state,
             since: online_since.unwrap_or(now.since),
-            fault: now.fault.filter(|_| online_since.is_none()),
+            fault: away.or(now.fault).filter(|_| online_since.is_none()),
             retry_at: now.retry_at,
             points,
             good: if now.state == DeviceState::Disabled { 0 } else { good },

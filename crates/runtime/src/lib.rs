@@ -9,19 +9,22 @@ mod clock;
 mod commands;
 mod device;
 mod devices;
+mod doors;
+mod enrolment;
 mod events;
 mod health;
 mod live;
 mod net;
 mod outbox;
 mod plant;
+mod reach;
 mod records;
 mod samples;
 mod write_lock;
 mod write_rules;
 
 use ::plant::{PlantChange, PlantModel};
-use sdk::{App, Caller, Clock, Driver, Handles, Net, Scope};
+use sdk::{App, ArrivalView, Caller, Clock, Door, DoorInput, DoorView, Driver, Handles, Net, Reach, Scope};
 use std::{
     collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, PoisonError},
@@ -48,8 +51,12 @@ pub struct Parts {
     pub plant: PlantModel,
     /// Protocols.
     pub drivers: Vec<Driver>,
+    /// Listeners through which devices come by themselves.
+    pub doors: Vec<Door>,
     /// Apps.
     pub apps: Vec<App>,
+    /// Opens what is sealed in configurations.
+    pub seal: access::Seal,
     /// Time.
     pub clock: Clock,
     /// Ways out.
@@ -71,8 +78,9 @@ struct Shared {
     records: ::records::Records,
     plant: PlantModel,
     live: Arc<live::Live>,
+    doors: doors::Doors,
+    reaches: reach::Reaches,
     clock: Clock,
-    net: Net,
     random: Random,
     tasks: Mutex<Vec<JoinHandle<()>>>,
 }
@@ -81,16 +89,16 @@ impl Runtime {
     /// Starts every enabled device and every app of every organisation, and follows changes of the plant model.
     pub async fn start(parts: Parts) -> Result<Runtime, Fault> {
         let drivers: Arc<BTreeMap<&'static str, Driver>> =
-            Arc::new(parts.drivers.into_iter().map(|d| (d.id, d)).collect());
+            Arc::new(parts.drivers.iter().map(|d| (d.id, *d)).collect());
+        let doors = Arc::new(parts.doors.iter().map(|d| (d.id, *d)).collect());
+        let reaches = reach::Reaches::new(&parts, doors);
         let live = Arc::new(live::Live::default());
         let devices = Arc::new(devices::Devices::new(devices::DeviceParts {
             historian: parts.historian.clone(),
             plant: parts.plant.clone(),
             live: live.clone(),
             drivers: drivers.clone(),
-            clock: parts.clock.clone(),
-            net: parts.net.clone(),
-            random: parts.random.clone(),
+            reaches: reaches.clone(),
         }));
         let samples = samples::SampleStore::new(parts.historian.clone(), parts.plant.clone(), live.clone());
         let writes = commands::WritePath {
@@ -109,15 +117,17 @@ impl Runtime {
             devices,
             samples: Arc::new(samples),
             writes: Arc::new(writes),
+            doors: doors::Doors::new(reaches.clone(), parts.plant.clone()),
+            reaches,
             records: parts.records,
             plant: parts.plant,
             live,
             clock: parts.clock,
-            net: parts.net,
             random: parts.random,
             tasks: Mutex::default(),
         }));
         runtime.0.writes.settle_interrupted().await?;
+        runtime.0.doors.open_all().await?;
         runtime.follow_plant().await?;
         Ok(runtime)
     }
@@ -217,9 +227,43 @@ impl Runtime {
     pub fn clock(&self) -> &Clock {
         &self.0.clock
     }
-    /// Ways out, for probes.
-    pub fn net(&self) -> &Net {
-        &self.0.net
+    /// What a driver of an organisation reaches, for probes; `None` when there is no such driver.
+    pub fn reach(&self, org: OrgId, driver: &str) -> Option<Reach> {
+        self.driver(driver).map(|driver| self.0.reaches.of(org, driver.id))
+    }
+    /// A device's configuration with its secrets opened.
+    pub fn open_config(
+        &self,
+        org: OrgId,
+        driver: &str,
+        config: &serde_json::Value,
+    ) -> Result<serde_json::Value, Fault> {
+        self.0.reaches.seal.open_config(org, driver, config)
+    }
+    /// The doors of an organisation.
+    pub async fn doors(&self, org: OrgId) -> Result<Vec<DoorView>, Fault> {
+        self.0.doors.views(org).await
+    }
+    /// Sets a door.
+    ///
+    /// # Errors
+    /// One fault for each mistake, with its place.
+    pub async fn set_door(
+        &self,
+        org: OrgId,
+        actor: &str,
+        id: &str,
+        input: DoorInput,
+    ) -> Result<DoorView, Vec<Fault>> {
+        self.0.doors.set(org, actor, id, input).await
+    }
+    /// Who waits before a door.
+    pub fn arrivals(&self, org: OrgId, door: &str) -> Result<Vec<ArrivalView>, Fault> {
+        self.0.doors.arrivals(org, door)
+    }
+    /// Takes a caller out of the list.
+    pub fn dismiss_arrival(&self, org: OrgId, door: &str, key: &str) -> Result<(), Fault> {
+        self.0.doors.dismiss(org, door, key)
     }
     /// How many watch live values.
     pub fn live_watchers(&self) -> usize {
@@ -234,6 +278,7 @@ impl Runtime {
             // Aborted or ended; either way it starts nothing any more.
             let _gone = task.await;
         }
+        self.0.doors.close_all().await;
         self.0.devices.stop_all().await;
     }
 

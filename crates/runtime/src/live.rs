@@ -1,7 +1,7 @@
 //! Live fan-out: rows go to whoever watches their points, after the historian has answered for them. Rows it refused
 //! (a full disk) are shown all the same, and counted as shed.
 
-use sdk::{LatestSample, Subscription};
+use sdk::{Follower, LatestSample, Subscription};
 use std::sync::{Mutex, PoisonError};
 use types::{PointId, Section};
 
@@ -9,6 +9,7 @@ use types::{PointId, Section};
 #[derive(Default)]
 pub(crate) struct Live {
     watchers: Mutex<Vec<Subscription>>,
+    followers: Mutex<Vec<Follower>>,
 }
 
 impl Live {
@@ -19,11 +20,20 @@ impl Live {
         subscription
     }
 
+    /// A new follower; gone when the last handle but ours is dropped.
+    pub(crate) fn follow(&self, points: &[PointId]) -> Follower {
+        let follower = Follower::of(points);
+        self.followers.lock().unwrap_or_else(PoisonError::into_inner).push(follower.clone());
+        follower
+    }
+
     /// Rows the historian has answered for.
     pub(crate) fn publish(&self, sections: &[Section]) {
         let mut watchers = self.lock();
         watchers.retain(|w| !w.is_abandoned());
-        if watchers.is_empty() {
+        let mut followers = self.followers.lock().unwrap_or_else(PoisonError::into_inner);
+        followers.retain(|f| !f.is_abandoned());
+        if watchers.is_empty() && followers.is_empty() {
             return;
         }
         let rows: Vec<LatestSample> = sections
@@ -33,6 +43,9 @@ impl Live {
             .collect();
         for watcher in watchers.iter() {
             watcher.offer(&rows);
+        }
+        for follower in followers.iter() {
+            follower.offer(&rows);
         }
     }
 

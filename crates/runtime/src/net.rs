@@ -1,13 +1,19 @@
 //! The host's network and serial ports behind [`sdk::Net`].
 
-use sdk::{BoxFuture, Net, NetPort, Parity, SerialBus, SerialBusPort, SerialSettings, Stream};
+use sdk::{
+    BoxFuture, Listener, ListenerPort, Net, NetPort, Parity, SerialBus, SerialBusPort, SerialSettings, Stream,
+};
 use std::{
     collections::HashMap,
     io,
+    net::SocketAddr,
     sync::{Arc, Mutex, PoisonError, Weak},
     time::Duration,
 };
-use tokio::{net::TcpStream, sync::OwnedMutexGuard};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::OwnedMutexGuard,
+};
 use tokio_serial::SerialPortBuilderExt;
 
 /// The host's network as a handle.
@@ -39,6 +45,15 @@ impl NetPort for HostNet {
         })
     }
 
+    fn listen_tcp(&self, address: &str) -> BoxFuture<'_, io::Result<Listener>> {
+        let address = address.to_string();
+        Box::pin(async move {
+            let listener = TcpListener::bind(address).await?;
+            let local = listener.local_addr()?;
+            Ok(Listener::new(Box::new(HostListener { listener, local })))
+        })
+    }
+
     fn serial(&self, settings: &SerialSettings) -> BoxFuture<'_, io::Result<SerialBus>> {
         let settings = settings.clone();
         Box::pin(async move {
@@ -62,6 +77,43 @@ impl NetPort for HostNet {
             Ok(SerialBus::new(bus))
         })
     }
+}
+
+struct HostListener {
+    listener: TcpListener,
+    local: SocketAddr,
+}
+
+/// Out of descriptors, a listener waits this long before it tries again: other connections will have ended.
+const DESCRIPTORS_WAIT: Duration = Duration::from_millis(100);
+
+impl ListenerPort for HostListener {
+    fn accept(&self) -> BoxFuture<'_, io::Result<(Box<dyn Stream>, SocketAddr)>> {
+        Box::pin(async move {
+            loop {
+                match self.listener.accept().await {
+                    Ok((stream, from)) => {
+                        // A caller that is gone already is noticed at the first read.
+                        let _set = stream.set_nodelay(true);
+                        return Ok((Box::new(stream) as Box<dyn Stream>, from));
+                    }
+                    Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+                    Err(error) if is_out_of_descriptors(&error) => {
+                        tokio::time::sleep(DESCRIPTORS_WAIT).await;
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+        })
+    }
+    fn local_address(&self) -> SocketAddr {
+        self.local
+    }
+}
+
+/// EMFILE and ENFILE of POSIX; the standard library has no kind for them.
+fn is_out_of_descriptors(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(23 | 24))
 }
 
 struct HostBus {

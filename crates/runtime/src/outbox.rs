@@ -29,6 +29,8 @@ pub(crate) struct DeviceOutbox {
     online_since: Mutex<Option<Time>>,
     counts: OutboxCounts,
     refusal: Mutex<Option<Fault>>,
+    /// The device left by itself, and why, while its driver's run goes on.
+    away: Mutex<Option<Fault>>,
 }
 
 /// What went through.
@@ -107,6 +109,7 @@ impl DeviceOutbox {
             online_since: Mutex::new(None),
             counts: OutboxCounts::default(),
             refusal: Mutex::new(None),
+            away: Mutex::new(None),
         }
     }
 
@@ -135,6 +138,7 @@ impl DeviceOutbox {
         let any = bad.contains(&true);
         *self.lock_bad() = BadPoints { points, bad, any };
         self.set_online(None);
+        self.set_away(None);
         self.store(vec![silence]).await;
     }
 
@@ -171,12 +175,26 @@ impl DeviceOutbox {
         self.online_since().is_some()
     }
 
+    /// Why the device is away while its driver waits for it.
+    pub(crate) fn away(&self) -> Option<Fault> {
+        self.away.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set_away(&self, why: Option<Fault>) {
+        *self.away.lock().unwrap_or_else(PoisonError::into_inner) = why;
+    }
+
     fn set_online(&self, since: Option<Time>) {
         *self.online_since.lock().unwrap_or_else(PoisonError::into_inner) = since;
     }
 
     /// The connection is gone: one Bad row for each point that is not Bad already.
     pub(crate) async fn lost(&self, at: Time, quality: Quality) {
+        self.set_away(None);
+        self.mark_lost(at, quality).await;
+    }
+
+    async fn mark_lost(&self, at: Time, quality: Quality) {
         self.set_online(None);
         let points = self.lock_bad().points.clone();
         let mut section = Section::empty(None);
@@ -207,30 +225,34 @@ impl DeviceOutbox {
         if sections.is_empty() {
             return;
         }
-        let mut next_sequence = self.next_sequence.lock().await;
-        let header = BatchHeader {
-            source: self.source,
-            epoch: self.epoch,
-            first_sequence: *next_sequence,
-            recorded: Time(0),
-            origin: Origin::Measured,
-        };
-        let batch = SampleBatch { header, sections };
-        let rows = batch.rows() as u64;
-        let live = batch.sections.clone();
-        // Before the wait: a task that is stopped drops this future, and the rows are stored all the same. Also when they
-        // are refused: the hole in the numbering is how the historian knows that rows were lost.
-        *next_sequence += rows;
-        let refused = self.append(batch).await.err();
-        let counter = if refused.is_none() { &self.counts.stored_rows } else { &self.counts.shed_rows };
-        counter.fetch_add(rows, Ordering::Relaxed);
-        drop(next_sequence);
+        let live = sections.clone();
+        let refused = self.number_and_append(Origin::Measured, sections).await.err();
         if refused.is_some() {
             // A transition that was not stored must be tried again.
             self.reread_bad();
         }
         self.note_refusal(refused);
         self.live.publish(&live);
+    }
+
+    async fn number_and_append(&self, origin: Origin, sections: Vec<Section>) -> Result<(), Fault> {
+        let mut next_sequence = self.next_sequence.lock().await;
+        let header = BatchHeader {
+            source: self.source,
+            epoch: self.epoch,
+            first_sequence: *next_sequence,
+            recorded: Time(0),
+            origin,
+        };
+        let batch = SampleBatch { header, sections };
+        let rows = batch.rows() as u64;
+        // Before the wait: a task that is stopped drops this future, and the rows are stored all the same. Also when they
+        // are refused: the hole in the numbering is how the historian knows that rows were lost.
+        *next_sequence += rows;
+        let done = self.append(batch).await;
+        let counter = if done.is_ok() { &self.counts.stored_rows } else { &self.counts.shed_rows };
+        counter.fetch_add(rows, Ordering::Relaxed);
+        done
     }
 
     /// A sync that failed leaves it open whether the rows are durable: the same batch is sent once more, which is
@@ -269,7 +291,26 @@ impl OutboxPort for DeviceOutbox {
     fn online(&self) {
         if !self.is_online() {
             self.set_online(Some(self.clock.now()));
+            self.set_away(None);
         }
+    }
+    fn offline(&self, fault: Fault) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            self.set_away(Some(fault));
+            self.mark_lost(self.clock.now(), Quality::BAD_NO_COMMUNICATION).await;
+        })
+    }
+    fn backfill(&self, sections: Vec<Section>) -> BoxFuture<'_, Result<(), Fault>> {
+        Box::pin(async move {
+            if sections.iter().all(Section::is_empty) {
+                return Ok(());
+            }
+            self.number_and_append(Origin::Backfill, sections).await
+        })
+    }
+    fn last_good(&self, point: PointId) -> Option<Time> {
+        let latest = self.historian.latest(&[point]).pop().flatten()?;
+        latest.value.is_some().then_some(latest.value_time)
     }
 }
 

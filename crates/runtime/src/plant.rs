@@ -35,16 +35,19 @@ impl PlantPort for ScopedPlant {
 }
 
 /// The drivers of this node, as the plant model sees them.
-pub struct DriverChecks(Arc<BTreeMap<&'static str, Driver>>);
+pub struct DriverChecks {
+    drivers: Arc<BTreeMap<&'static str, Driver>>,
+    seal: access::Seal,
+}
 
 impl DriverChecks {
-    /// Of these drivers.
-    pub fn new(drivers: Vec<Driver>) -> DriverChecks {
-        DriverChecks(Arc::new(drivers.into_iter().map(|d| (d.id, d)).collect()))
+    /// Of these drivers; secrets are sealed with this.
+    pub fn new(drivers: Vec<Driver>, seal: access::Seal) -> DriverChecks {
+        DriverChecks { drivers: Arc::new(drivers.into_iter().map(|d| (d.id, d)).collect()), seal }
     }
     fn driver(&self, id: &str) -> Result<&Driver, Fault> {
-        self.0.get(id).ok_or_else(|| {
-            let known: Vec<&str> = self.0.keys().copied().collect();
+        self.drivers.get(id).ok_or_else(|| {
+            let known: Vec<&str> = self.drivers.keys().copied().collect();
             let detail = format!("there is no driver `{id}`: choose one of {}", known.join(", "));
             Fault::new("driver.unknown", detail).arg("driver", id).at("/driver")
         })
@@ -52,8 +55,17 @@ impl DriverChecks {
 }
 
 impl plant::AddressCheck for DriverChecks {
-    fn check_config(&self, driver: &str, config: &serde_json::Value) -> Result<(), Vec<Fault>> {
-        (self.driver(driver).map_err(|fault| vec![fault])?.check_config)(config)
+    fn accept_config(
+        &self,
+        org: OrgId,
+        driver: &str,
+        config: &serde_json::Value,
+    ) -> Result<serde_json::Value, Vec<Fault>> {
+        let driver = self.driver(driver).map_err(|fault| vec![fault])?;
+        let opened = self.seal.open_config(org, driver.id, config).map_err(|fault| vec![fault])?;
+        (driver.check_config)(&opened)?;
+        let schema = (driver.config_schema)();
+        self.seal.close_config(org, driver.id, &schema, config).map_err(|fault| vec![fault])
     }
     fn check_address(&self, driver: &str, address: &str) -> Result<plant::AddressVerdict, Fault> {
         let facts = (self.driver(driver)?.check_address)(address)?;

@@ -4,13 +4,16 @@ use sdk::{BoxFuture, RecordsPort};
 use types::{Change, EventDraft, Fault, Index, ObjectId, OrgId, Page, Query, Stored, codes};
 
 /// Collections that hold what nobody may read through a handle.
-const SECRET: &[&str] = &["setup", "sessions", "users", "organisations"];
+const SECRET: &[&str] = &["setup", "sessions", "users", "organisations", "secrets"];
 /// Collections that only the kernel's own commands change: each has rules that a plain write would go round.
 const KERNEL: &[&str] = &[
     "setup",
     "sessions",
     "users",
     "organisations",
+    "secrets",
+    "certificates",
+    "doors",
     "commands",
     "write_lock",
     "sources",

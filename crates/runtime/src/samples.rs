@@ -2,7 +2,7 @@
 
 use historian::{AppendError, Historian};
 use plant::PlantModel;
-use sdk::{AggregateQuery, BoxFuture, RangeQuery, SamplesPort, Subscription};
+use sdk::{AggregateQuery, BoxFuture, Follower, RangeQuery, SamplesPort, Subscription};
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
@@ -155,6 +155,10 @@ impl SamplesPort for ScopedSamples {
         let mut owned = self.owned(points);
         owned.truncate(sdk::Samples::LIVE_POINTS_MAX);
         self.store.live.watch(&owned)
+    }
+
+    fn follow(&self, points: &[PointId]) -> Follower {
+        self.store.live.follow(&self.owned(points))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use types::Fault;
 
-use crate::{BoxFuture, Scope, http::Route};
+use crate::{BoxFuture, Scope, View, http::Route};
 
 /// The descriptor of an app.
 #[derive(Clone, Copy)]
@@ -18,6 +18,8 @@ pub struct App {
     pub task: Option<AppTask>,
     /// Names of the events it publishes, such as `alarms.raised.v1`; `events/<name>.json` holds an example of each.
     pub events: &'static [&'static str],
+    /// Tables it publishes.
+    pub views: &'static [View],
 }
 
 /// An app's loop.

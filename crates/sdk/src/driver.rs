@@ -10,9 +10,9 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 use tokio::sync::{mpsc, oneshot};
-use types::{Fault, PointId, Scaling, Section, Value, ValueType};
+use types::{Fault, PointId, Scaling, Section, Time, Value, ValueType};
 
-use crate::{BoxFuture, Clock, Net};
+use crate::{BoxFuture, Browse, Reach};
 
 /// The descriptor of a driver.
 #[derive(Clone, Copy)]
@@ -33,7 +33,12 @@ pub struct Driver {
     pub probe: fn(Probe) -> BoxFuture<'static, Result<ProbeReport, Fault>>,
     /// Shows what is at an address, raw and in every plausible reading.
     pub inspect: fn(Inspect) -> BoxFuture<'static, Result<Inspection, Fault>>,
+    /// Streams what the device offers, for protocols where devices say so.
+    pub browse: Option<BrowseDevice>,
 }
+
+/// Streams what a device offers.
+pub type BrowseDevice = fn(Browse) -> BoxFuture<'static, Result<(), Fault>>;
 
 /// What an address says by itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
@@ -71,10 +76,8 @@ pub struct DeviceTask {
     pub outbox: Outbox,
     /// What to write; ahead of any read. Bounded by [`DeviceTask::WRITES_MAX`].
     pub writes: mpsc::Receiver<WriteOrder>,
-    /// Time.
-    pub clock: Clock,
-    /// Ways out.
-    pub net: Net,
+    /// Time, network, hall, secrets, trust.
+    pub reach: Reach,
     /// Differs per device, stays for good: spreads the phases of polling.
     pub phase_seed: u64,
     /// Shown on the device page.
@@ -111,6 +114,12 @@ pub trait OutboxPort: Send + Sync {
     fn publish(&self, sections: Vec<Section>) -> BoxFuture<'_, ()>;
     /// The device answered; shown as connected from now on.
     fn online(&self);
+    /// The device left and comes back by itself: shown as waiting with this cause, one Bad row per point. The run goes on.
+    fn offline(&self, fault: Fault) -> BoxFuture<'_, ()>;
+    /// Stores rows that were true earlier (origin: backfill). They are not live, and change no latest value that is newer.
+    fn backfill(&self, sections: Vec<Section>) -> BoxFuture<'_, Result<(), Fault>>;
+    /// Source time of the newest row of a point that is not Bad, also from before a restart of the node.
+    fn last_good(&self, point: PointId) -> Option<Time>;
 }
 
 /// Where a driver puts what it read.
@@ -129,6 +138,18 @@ impl Outbox {
     /// See [`OutboxPort::online`].
     pub fn online(&self) {
         self.0.online();
+    }
+    /// See [`OutboxPort::offline`].
+    pub fn offline(&self, fault: Fault) -> BoxFuture<'_, ()> {
+        self.0.offline(fault)
+    }
+    /// See [`OutboxPort::backfill`].
+    pub fn backfill(&self, sections: Vec<Section>) -> BoxFuture<'_, Result<(), Fault>> {
+        self.0.backfill(sections)
+    }
+    /// See [`OutboxPort::last_good`].
+    pub fn last_good(&self, point: PointId) -> Option<Time> {
+        self.0.last_good(point)
     }
 }
 
@@ -183,10 +204,8 @@ impl Outage {
 pub struct Probe {
     /// Was checked.
     pub config: serde_json::Value,
-    /// Time.
-    pub clock: Clock,
-    /// Ways out.
-    pub net: Net,
+    /// Time, network, hall, secrets, trust.
+    pub reach: Reach,
 }
 
 /// The device answered.
@@ -209,10 +228,8 @@ pub struct Inspect {
     pub address: String,
     /// How many cells (registers, items), at most [`Inspect::CELLS_MAX`].
     pub cells: u16,
-    /// Time.
-    pub clock: Clock,
-    /// Ways out.
-    pub net: Net,
+    /// Time, network, hall, secrets, trust.
+    pub reach: Reach,
 }
 
 impl Inspect {
@@ -230,12 +247,18 @@ pub struct Inspection {
 }
 
 /// One raw cell.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, utoipa::ToSchema)]
 pub struct RawCell {
     /// Canonical address of the cell.
     pub address: String,
     /// Raw content in hex, or `null` when the device refuses this address.
     pub hex: Option<String>,
+    /// The content as people read it, for messages and texts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    /// When it came, for what comes by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub time: Option<Time>,
 }
 
 /// One reading of one or more cells.

@@ -8,35 +8,56 @@
 //! Deliberately absent: engines, spawning, the system clock, SQL, and any way to reach another leaf.
 
 mod app;
+mod browse;
 mod clock;
 mod commands;
 pub mod contract;
+mod door;
+mod door_view;
 mod driver;
 mod events;
 pub mod fake;
+mod follow;
 pub mod http;
 mod ids;
 mod net;
 mod plant;
 pub mod poll;
+mod reach;
 mod records;
 mod samples;
 mod scope;
+mod secrets;
+mod trust;
+mod view;
 
 pub use app::{App, AppTask};
+pub use browse::{Browse, BrowsedKind, BrowsedNode};
 pub use clock::{Clock, ClockPort, Elapsed};
 pub use commands::{Commands, CommandsPort, Proposal};
+pub use door::{
+    Arrival, Arrivals, DeviceDraft, Door, DoorStatus, DoorTask, Enrolment, EnrolmentPort, Hall, Heard,
+    Waiting,
+};
+pub use door_view::{ArrivalView, DoorInput, DoorState, DoorView, HeardView};
 pub use driver::{
-    AddressFacts, BoundPoint, Candidate, DeviceCounters, DeviceTask, Driver, Inspect, Inspection, Outage,
-    OutageKind, Outbox, OutboxPort, Probe, ProbeReport, RawCell, WriteOrder, Written,
+    AddressFacts, BoundPoint, BrowseDevice, Candidate, DeviceCounters, DeviceTask, Driver, Inspect,
+    Inspection, Outage, OutageKind, Outbox, OutboxPort, Probe, ProbeReport, RawCell, WriteOrder, Written,
 };
 pub use events::{Events, EventsPort};
+pub use follow::{Followed, Follower};
 pub use ids::Ids;
-pub use net::{Net, NetPort, Parity, SerialBus, SerialBusPort, SerialSettings, Stream};
+pub use net::{
+    Listener, ListenerPort, Net, NetPort, Parity, SerialBus, SerialBusPort, SerialSettings, Stream,
+};
 pub use plant::{Plant, PlantPort, PointQuery};
+pub use reach::Reach;
 pub use records::{Records, RecordsPort};
 pub use samples::{AggregateQuery, LatestSample, RangeQuery, Samples, SamplesPort, Subscription};
 pub use scope::{Caller, Handles, Scope};
+pub use secrets::{Secrets, SecretsPort};
+pub use trust::{Presented, Trust, TrustPort, Verdict};
+pub use view::{Column, ColumnType, View};
 
 /// The only shape of an asynchronous port method.
 pub type BoxFuture<'a, T> = std::pin::Pin<Box<dyn Future<Output = T> + Send + 'a>>;

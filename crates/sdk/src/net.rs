@@ -1,7 +1,7 @@
-//! Ways out for drivers: TCP, and serial ports that are lent.
+//! Ways out and in for drivers: TCP, and serial ports that are lent.
 
 use serde::{Deserialize, Serialize};
-use std::{io, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     sync::OwnedMutexGuard,
@@ -22,6 +22,8 @@ pub trait NetPort: Send + Sync {
         port: u16,
         timeout: Duration,
     ) -> BoxFuture<'_, io::Result<Box<dyn Stream>>>;
+    /// Listens at `address`, such as `127.0.0.1:1883`.
+    fn listen_tcp(&self, address: &str) -> BoxFuture<'_, io::Result<Listener>>;
     /// The bus behind a serial port. One port is one bus, however many devices name it.
     fn serial(&self, settings: &SerialSettings) -> BoxFuture<'_, io::Result<SerialBus>>;
 }
@@ -44,9 +46,39 @@ impl Net {
     ) -> BoxFuture<'_, io::Result<Box<dyn Stream>>> {
         self.0.connect_tcp(host, port, timeout)
     }
+    /// See [`NetPort::listen_tcp`].
+    pub fn listen_tcp(&self, address: &str) -> BoxFuture<'_, io::Result<Listener>> {
+        self.0.listen_tcp(address)
+    }
     /// See [`NetPort::serial`].
     pub fn serial(&self, settings: &SerialSettings) -> BoxFuture<'_, io::Result<SerialBus>> {
         self.0.serial(settings)
+    }
+}
+
+/// What stands behind a [`Listener`].
+pub trait ListenerPort: Send + Sync {
+    /// The next connection, without delay of small packets. Out of file descriptors it waits; an error is the end.
+    fn accept(&self) -> BoxFuture<'_, io::Result<(Box<dyn Stream>, SocketAddr)>>;
+    /// Where it listens.
+    fn local_address(&self) -> SocketAddr;
+}
+
+/// A listening socket; closed when dropped.
+pub struct Listener(Box<dyn ListenerPort>);
+
+impl Listener {
+    /// Over a port.
+    pub fn new(port: Box<dyn ListenerPort>) -> Listener {
+        Listener(port)
+    }
+    /// See [`ListenerPort::accept`].
+    pub fn accept(&self) -> BoxFuture<'_, io::Result<(Box<dyn Stream>, SocketAddr)>> {
+        self.0.accept()
+    }
+    /// See [`ListenerPort::local_address`].
+    pub fn local_address(&self) -> SocketAddr {
+        self.0.local_address()
     }
 }
 

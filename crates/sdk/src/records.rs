@@ -1,9 +1,11 @@
 //! The records handle: typed documents of one organisation, and their changes together with events.
 
 use std::sync::Arc;
-use types::{Change, Document, EventDraft, Fault, Index, ObjectId, Page, Query, Stored};
+use types::{
+    Change, Cursor, Document, EventDraft, Fault, Filter, Index, IndexValue, ObjectId, Page, Query, Stored,
+};
 
-use crate::BoxFuture;
+use crate::{BoxFuture, View};
 
 /// What stands behind a [`Records`]. Documents pass as JSON values; the handle puts the types on.
 pub trait RecordsPort: Send + Sync {
@@ -42,6 +44,17 @@ impl Records {
         let page = self.0.list(T::COLLECTION, T::INDEXES, query).await?;
         let items = page.items.into_iter().map(typed).collect::<Result<_, _>>()?;
         Ok(Page { items, next: page.next })
+    }
+    /// A page of the documents behind a view.
+    pub async fn view(
+        &self,
+        view: &View,
+        after: Option<Cursor>,
+        limit: usize,
+    ) -> Result<Page<Stored<serde_json::Value>>, Fault> {
+        let only = view.only.map(|(index, value)| Filter::Equal(index, IndexValue::Int(value)));
+        let query = Query { filters: only.into_iter().collect(), order: view.order, after, limit };
+        self.0.list(view.collection, view.indexes, query).await
     }
     /// All changes and events in one transaction, or none of them.
     pub async fn commit(&self, changes: Vec<Change>, events: Vec<EventDraft>) -> Result<(), Fault> {

@@ -10,7 +10,7 @@ use std::{
 use tokio::sync::Notify;
 use types::{Aggregate, Fault, Latest, Origin, PointId, Quality, Section, Time, Value};
 
-use crate::BoxFuture;
+use crate::{BoxFuture, Follower};
 
 /// A question for stored rows.
 #[derive(Debug, Clone, PartialEq)]
@@ -128,6 +128,8 @@ pub trait SamplesPort: Send + Sync {
     fn aggregate(&self, query: AggregateQuery) -> BoxFuture<'_, Result<Vec<Aggregate>, Fault>>;
     /// Live values of these points.
     fn subscribe(&self, points: &[PointId]) -> Subscription;
+    /// Every row of these points stored from now on.
+    fn follow(&self, points: &[PointId]) -> Follower;
 }
 
 /// The samples handle.
@@ -163,6 +165,10 @@ impl Samples {
     /// See [`SamplesPort::subscribe`].
     pub fn subscribe(&self, points: &[PointId]) -> Subscription {
         self.0.subscribe(points)
+    }
+    /// See [`SamplesPort::follow`].
+    pub fn follow(&self, points: &[PointId]) -> Follower {
+        self.0.follow(points)
     }
 }
 

@@ -4,7 +4,7 @@ use axum::{
     extract::FromRequestParts,
     http::{HeaderMap, request::Parts},
 };
-use sdk::{Caller, Clock, Driver, Net, Scope, http::Problem};
+use sdk::{ArrivalView, Caller, Clock, DoorInput, DoorView, Driver, Reach, Scope, http::Problem};
 use std::{collections::HashMap, net::IpAddr, sync::Arc};
 use types::{Fault, ObjectId, OrgId, codes};
 
@@ -31,8 +31,29 @@ pub trait Running: Send + Sync {
     fn organisation_made(&self, org: OrgId);
     /// Time.
     fn clock(&self) -> Clock;
-    /// Ways out, for probes.
-    fn net(&self) -> Net;
+    /// What a driver of an organisation reaches, for probes; `None` when there is no such driver.
+    fn reach(&self, org: OrgId, driver: &str) -> Option<Reach>;
+    /// A device's configuration with its secrets opened.
+    fn open_config(
+        &self,
+        org: OrgId,
+        driver: &str,
+        config: &serde_json::Value,
+    ) -> Result<serde_json::Value, Fault>;
+    /// The doors of an organisation.
+    fn doors(&self, org: OrgId) -> sdk::BoxFuture<'_, Result<Vec<DoorView>, Fault>>;
+    /// Sets a door.
+    fn set_door(
+        &self,
+        org: OrgId,
+        actor: String,
+        id: String,
+        input: DoorInput,
+    ) -> sdk::BoxFuture<'_, Result<DoorView, Vec<Fault>>>;
+    /// Who waits before a door.
+    fn arrivals(&self, org: OrgId, door: &str) -> Result<Vec<ArrivalView>, Fault>;
+    /// Takes a caller out of the list.
+    fn dismiss_arrival(&self, org: OrgId, door: &str, key: &str) -> Result<(), Fault>;
 }
 
 /// The write lock as the API shows it.
@@ -66,6 +87,7 @@ struct Inner {
     access: access::Access,
     plant: plant::PlantModel,
     historian: historian::Historian,
+    certificates: access::Certificates,
     running: Arc<dyn Running>,
     settings: Settings,
     started: std::time::Duration,
@@ -77,11 +99,12 @@ impl Node {
         access: access::Access,
         plant: plant::PlantModel,
         historian: historian::Historian,
+        certificates: access::Certificates,
         running: Arc<dyn Running>,
         settings: Settings,
     ) -> Node {
         let started = running.clock().monotonic();
-        Node(Arc::new(Inner { access, plant, historian, running, settings, started }))
+        Node(Arc::new(Inner { access, plant, historian, certificates, running, settings, started }))
     }
     pub(crate) fn access(&self) -> &access::Access {
         &self.0.access
@@ -92,6 +115,9 @@ impl Node {
     pub(crate) fn historian(&self) -> &historian::Historian {
         &self.0.historian
     }
+    pub(crate) fn certificates(&self) -> &access::Certificates {
+        &self.0.certificates
+    }
     pub(crate) fn running(&self) -> &dyn Running {
         self.0.running.as_ref()
     }
@@ -101,11 +127,26 @@ impl Node {
     pub(crate) fn uptime_s(&self) -> u64 {
         self.0.running.clock().monotonic().saturating_sub(self.0.started).as_secs()
     }
-    pub(crate) fn driver(&self, id: &str) -> Result<Driver, Problem> {
-        self.running().drivers().into_iter().find(|d| d.id == id).ok_or_else(|| {
-            Fault::new(codes::NOT_FOUND, format!("there is no driver `{id}`: see GET /api/v1/drivers")).into()
-        })
+    /// A driver, what it reaches, and a config of one of its devices with its secrets opened and checked.
+    pub(crate) fn try_out(
+        &self,
+        org: OrgId,
+        id: &str,
+        config: &serde_json::Value,
+    ) -> Result<(Driver, Reach, serde_json::Value), Problem> {
+        let driver = self.driver(id)?;
+        let opened = self.running().open_config(org, id, config)?;
+        (driver.check_config)(&opened)?;
+        let reach = self.running().reach(org, id).ok_or_else(|| no_driver(id))?;
+        Ok((driver, reach, opened))
     }
+    pub(crate) fn driver(&self, id: &str) -> Result<Driver, Problem> {
+        self.running().drivers().into_iter().find(|d| d.id == id).ok_or_else(|| no_driver(id).into())
+    }
+}
+
+fn no_driver(id: &str) -> Fault {
+    Fault::new(codes::NOT_FOUND, format!("there is no driver `{id}`: see GET /api/v1/drivers"))
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Node {

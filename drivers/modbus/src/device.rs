@@ -31,15 +31,15 @@ pub(crate) async fn run(task: DeviceTask) -> Outage {
         points: task.points,
         outbox: task.outbox,
         writes: task.writes,
-        clock: task.clock.clone(),
+        clock: task.reach.clock.clone(),
         phase_seed: task.phase_seed,
         counters: task.counters.clone(),
     };
     let device = Device {
         config,
         addresses,
-        net: task.net,
-        clock: task.clock,
+        net: task.reach.net,
+        clock: task.reach.clock,
         counters: task.counters,
         session: None,
     };

@@ -29,11 +29,11 @@ pub(crate) async fn inspect(inspect: Inspect) -> Result<Inspection, Fault> {
         text => Some(Address::parse(text).map_err(|error| error.fault(text))?),
     };
     let counters = Arc::new(DeviceCounters::default());
-    let opened = Session::open(&config, &inspect.net, &inspect.clock, counters).await;
+    let opened = Session::open(&config, &inspect.reach.net, &inspect.reach.clock, counters).await;
     let mut session = opened.map_err(|trouble| trouble.fault(&config))?;
     let (table, start) = match given {
         Some(address) => (address.table, address.start),
-        None => find::first_run(&mut session, &config, &inspect.clock).await?,
+        None => find::first_run(&mut session, &config, &inspect.reach.clock).await?,
     };
     let count = inspect.cells.clamp(1, Inspect::CELLS_MAX);
     let end = start.saturating_add(count - 1);
@@ -99,7 +99,11 @@ fn show(table: Table, start: u16, cells: &[Option<u16>]) -> Inspection {
     let raw = cells
         .iter()
         .enumerate()
-        .map(|(i, cell)| RawCell { address: Address::cell_name(table, at(i)), hex: hex(cell) })
+        .map(|(i, cell)| RawCell {
+            address: Address::cell_name(table, at(i)),
+            hex: hex(cell),
+            ..RawCell::default()
+        })
         .collect();
     let mut candidates = Vec::new();
     for i in 0..cells.len() {
@@ -228,7 +232,7 @@ mod tests {
     #[test]
     fn a_hole_ends_every_reading_over_it() {
         let shown = show(Table::HoldingRegisters, 9, &[Some(1), None, Some(2)]);
-        assert_eq!(shown.raw[1], RawCell { address: "40011".into(), hex: None });
+        assert_eq!(shown.raw[1], RawCell { address: "40011".into(), ..RawCell::default() });
         assert!(shown.candidates.iter().all(|c| !c.reading.contains("32") && !c.reading.contains("64")));
         let bits = show(Table::Coils, 0, &[Some(1), Some(0)]);
         assert_eq!(bits.candidates.len(), 2);

@@ -31,5 +31,6 @@ pub fn driver() -> Driver {
         run: |task| Box::pin(device::run(task)),
         probe: |probe| Box::pin(probe::probe(probe)),
         inspect: |inspect| Box::pin(inspect::inspect(inspect)),
+        browse: None,
     }
 }

@@ -67,11 +67,11 @@ pub(crate) async fn probe(probe: Probe) -> Result<ProbeReport, Fault> {
 async fn ask(probe: &Probe, config: &Config, timeout: Duration) -> Result<Answer, Fault> {
     // A session of its own for every try: a late reply to one must not pass for the reply to the next.
     let counters = Arc::new(DeviceCounters::default());
-    let opened = Session::open(config, &probe.net, &probe.clock, counters).await;
+    let opened = Session::open(config, &probe.reach.net, &probe.reach.clock, counters).await;
     let mut session = opened.map_err(|trouble| trouble.fault(config))?;
     session.ask_once_within(timeout);
-    let start = probe.clock.monotonic();
-    let elapsed = || probe.clock.monotonic().saturating_sub(start);
+    let start = probe.reach.clock.monotonic();
+    let elapsed = || probe.reach.clock.monotonic().saturating_sub(start);
     Ok(match session.ask_one(&QUESTION).await {
         Ok((_, Reply::Refused(exception @ (Exception::GATEWAY_PATH | Exception::GATEWAY_TARGET)))) => {
             Answer::Absent(exception)

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use example_plant::{Malfunction, Model, Options, Plant, ServeError, model, start};
 use sdk::BoundPoint;
-use sdk::contract::driver::{Recorder, device_task, host_clock};
+use sdk::contract::driver::{Recorder, device_task, host_clock, host_reach};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use types::{NodeKind, PointId, Quality, Time, Unit, Value, ValueType};
@@ -128,7 +128,8 @@ async fn every_point_arrives_good_through_the_driver() {
         };
         let bound: Vec<BoundPoint> = (0..).zip(&points).map(bound).collect();
         let recorder = Recorder::new();
-        let (task, _writes) = device_task(entry.device.config.clone(), bound, &recorder, host_clock());
+        let (task, _writes) =
+            device_task(entry.device.config.clone(), bound, &recorder, host_reach(sdk::Hall::none()));
         let polling = tokio::spawn((driver_modbus::driver().run)(task));
         for (PointId(id), _, value, quality) in recorder.wait_for_points(points.len()).await {
             let point = &points[id as usize].point;

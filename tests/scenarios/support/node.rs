@@ -57,6 +57,11 @@ impl Drop for Node {
     }
 }
 
+/// A seal that every node of a test shares.
+pub(crate) fn seal() -> access::Seal {
+    access::Seal::with_key(&[3; access::Seal::KEY_BYTES], random()).expect("a key of the right length")
+}
+
 async fn start(dir: &std::path::Path) -> (access::Access, Runtime, std::net::SocketAddr) {
     let now = runtime::host_now();
     let env = records::Env { now: now.clone(), random: random() };
@@ -66,15 +71,18 @@ async fn start(dir: &std::path::Path) -> (access::Access, Runtime, std::net::Soc
     let access = access::Access::open_with_weak_hashes(records.clone(), env).await.expect("access opens");
     let options = historian::Options::new(dir.join("historian"), now.clone(), [1; 16]);
     let (historian, _) = historian::Historian::open(options).expect("the historian opens");
-    let checks = Arc::new(DriverChecks::new(catalog::drivers()));
+    let checks = Arc::new(DriverChecks::new(catalog::drivers(), seal()));
     let env = plant::Env { now, random: random() };
     let plant = plant::PlantModel::open(records.clone(), env, checks).await.expect("the plant model opens");
+    let certificates = access::Certificates::new(records.clone());
     let parts = runtime::Parts {
         historian: historian.clone(),
         records,
         plant: plant.clone(),
         drivers: catalog::drivers(),
+        doors: catalog::doors(),
         apps: catalog::apps(),
+        seal: seal(),
         clock: runtime::host_clock(),
         net: runtime::host_net(),
         random: random(),
@@ -82,7 +90,7 @@ async fn start(dir: &std::path::Path) -> (access::Access, Runtime, std::net::Soc
     let runtime = Runtime::start(parts).await.expect("the runtime starts");
     let settings = server::Settings { hosts: Vec::new(), version: "test".into(), secure: false };
     let running = Arc::new(sinew::RunningNode::new(runtime.clone()));
-    let door = server::Node::new(access.clone(), plant, historian, running, settings);
+    let door = server::Node::new(access.clone(), plant, historian, certificates, running, settings);
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("bound");
     tokio::spawn(server::serve(listener, door, std::future::pending()));

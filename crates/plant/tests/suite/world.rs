@@ -76,12 +76,12 @@ async fn open(records: &Records, now: &Now, random: &Random) -> PlantModel {
 struct Protocol;
 
 impl AddressCheck for Protocol {
-    fn check_config(&self, driver: &str, config: &Json) -> Result<(), Vec<Fault>> {
+    fn accept_config(&self, _: OrgId, driver: &str, config: &Json) -> Result<Json, Vec<Fault>> {
         if !matches!(driver, "line" | "tape") {
             return Err(vec![Fault::new("driver.unknown", "no such driver")]);
         }
         match config["host"].is_string() {
-            true => Ok(()),
+            true => Ok(config.clone()),
             false => Err(vec![Fault::new("invalid", "host is missing").at("/host")]),
         }
     }

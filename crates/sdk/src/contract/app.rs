@@ -50,6 +50,7 @@ pub fn violations(app: &App, folder: &Path) -> Vec<String> {
     names(app, folder, &mut found);
     routes(app, &mut found);
     events(app, folder, &mut found);
+    views(app, &mut found);
     found
 }
 
@@ -117,6 +118,46 @@ fn events(app: &App, folder: &Path, found: &mut Vec<String>) {
     found.extend(orphans.map(|name| format!("events/{name}.json is an example of no published event")));
 }
 
+fn views(app: &App, found: &mut Vec<String>) {
+    let mut seen = BTreeSet::new();
+    for view in app.views {
+        let name = view.name;
+        let (owner, noun) = name.split_once('.').unwrap_or((name, ""));
+        if owner != app.id || !is_name(noun) {
+            found.push(format!("view {name}: the form is `{}.<noun>`, such as `alarms.active`", app.id));
+        }
+        if !seen.insert((name, view.version)) {
+            found.push(format!("view {name} version {} is there twice", view.version));
+        }
+        if view.summary.trim().is_empty() || view.columns.is_empty() {
+            found.push(format!("view {name}: say in one line what a row is, and give it columns"));
+        }
+        let indexed = |index: &str| view.indexes.iter().any(|known| known.name == index);
+        let asked = view.only.map(|(index, _)| index).into_iter().chain(view.order.map(|(index, _)| index));
+        let unknown = asked.filter(|index| !indexed(index));
+        found.extend(unknown.map(|index| format!("view {name}: its collection has no index `{index}`")));
+        let mut columns = BTreeSet::from(["id"]);
+        for column in view.columns {
+            let word = column.name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
+            if !word || column.name.is_empty() || !columns.insert(column.name) {
+                found.push(format!("view {name}, column `{}`: name it once, as in `raised_at`", column.name));
+            }
+            if !column.path.starts_with('/') {
+                found.push(format!(
+                    "view {name}, column `{}`: `{}` is no JSON pointer",
+                    column.name, column.path
+                ));
+            }
+            if types::Unit::parse(column.unit).is_err() && !column.unit.is_empty() {
+                found.push(format!(
+                    "view {name}, column `{}`: `{}` is no UCUM code",
+                    column.name, column.unit
+                ));
+            }
+        }
+    }
+}
+
 /// Names of the example files.
 fn examples(folder: &Path) -> Vec<String> {
     let entries = fs::read_dir(folder.join("events")).into_iter().flatten().flatten();
@@ -145,12 +186,16 @@ fn is_event_of(app: &str, name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::{Method, Route, route};
+    use crate::{
+        Column, ColumnType, View,
+        http::{Method, Route, route},
+    };
+    use types::{Direction, Index};
 
     async fn nothing() {}
 
     fn app(routes: fn() -> Vec<Route>, events: &'static [&'static str]) -> App {
-        App { id: "orders", name: ("订单", "Orders"), routes, task: None, events }
+        App { id: "orders", name: ("订单", "Orders"), routes, task: None, events, views: &[] }
     }
 
     #[test]
@@ -184,6 +229,41 @@ mod tests {
             "orders.accept.v1: the form is",
             "orders.shipped: the form is",
             "no example events/orders.shipped.json",
+        ] {
+            assert!(text.contains(part), "`{part}` is missing in:\n{text}");
+        }
+    }
+
+    #[test]
+    fn a_view_can_be_asked_for_what_it_says() {
+        const GOOD: View = View {
+            name: "orders.open",
+            version: 1,
+            summary: "Orders that are not shipped.",
+            collection: "orders",
+            indexes: &[Index::on("due")],
+            only: None,
+            order: Some(("due", Direction::Ascending)),
+            columns: &[Column { name: "due", value_type: ColumnType::Time, unit: "", path: "/due" }],
+        };
+        let odd = Column { name: "Weight", value_type: ColumnType::Id, unit: "stone", path: "weight" };
+        let bad = View {
+            name: "alarms.open",
+            only: Some(("colour", 1)),
+            columns: Box::leak(Box::new([odd, odd])),
+            ..GOOD
+        };
+        let good = App { views: &[GOOD], ..app(Vec::new, &[]) };
+        assert_eq!(violations(&good, Path::new("apps/orders")), Vec::<String>::new());
+        let bad = App { views: Box::leak(Box::new([bad, bad])), ..app(Vec::new, &[]) };
+        let text = violations(&bad, Path::new("apps/orders")).join("\n");
+        for part in [
+            "alarms.open: the form is",
+            "there twice",
+            "no index `colour`",
+            "name it once",
+            "no JSON pointer",
+            "no UCUM",
         ] {
             assert!(text.contains(part), "`{part}` is missing in:\n{text}");
         }

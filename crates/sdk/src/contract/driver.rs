@@ -6,6 +6,7 @@
 use std::{
     collections::BTreeSet,
     io,
+    net::SocketAddr,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -16,8 +17,9 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use types::{Fault, PointId, Quality, Section, Time, Value};
 
 use crate::{
-    BoundPoint, BoxFuture, Clock, ClockPort, DeviceCounters, DeviceTask, Driver, Net, NetPort, Outage,
-    OutageKind, Outbox, OutboxPort, Probe, SerialBus, SerialSettings, Stream, WriteOrder, Written,
+    BoundPoint, BoxFuture, Clock, ClockPort, DeviceCounters, DeviceTask, Driver, Hall, Ids, Listener,
+    ListenerPort, Net, NetPort, Outage, OutageKind, Outbox, OutboxPort, Probe, Reach, SerialBus,
+    SerialSettings, Stream, WriteOrder, Written, fake,
 };
 
 /// How long anything but an outage may take here; a broken driver fails instead of hanging.
@@ -33,6 +35,10 @@ pub trait Peer: Send + Sync {
     fn connections(&self) -> usize;
     /// Ends it, with every connection.
     fn kill(&self);
+    /// What its door and the driver share, when the peer comes to us by itself.
+    fn hall(&self) -> Hall {
+        Hall::none()
+    }
 }
 
 /// Starts a peer.
@@ -82,7 +88,7 @@ async fn refuses_bad_configs(case: &Case) {
     let peer = (case.start)().await;
     let config = peer.config();
     assert_eq!((case.driver.check_config)(&config), Ok(()), "the peer's own config must be accepted");
-    let probe = Probe { config, clock: host_clock(), net: host_net() };
+    let probe = Probe { config, reach: host_reach(peer.hall()) };
     let report = within("a probe", (case.driver.probe)(probe)).await.expect("the peer answers a probe");
     assert_eq!(report.suggested_config, None, "a config that works needs no better one");
 }
@@ -169,7 +175,8 @@ async fn reports_a_lost_peer(case: &Case) {
     assert!(!outage.fault.detail.is_empty() && outage.fault.code.contains('.'), "{outage:?}");
     // And nobody there from the start is the same.
     let outbox = Recorder::new();
-    let (task, _writes) = device_task(running.peer.config(), Vec::new(), &outbox, host_clock());
+    let (task, _writes) =
+        device_task(running.peer.config(), Vec::new(), &outbox, host_reach(running.peer.hall()));
     let outage = within("a refused connection", (case.driver.run)(task)).await;
     assert_eq!(outage.kind, OutageKind::Connection, "{outage:?}");
 }
@@ -203,9 +210,10 @@ impl Running {
         let peer = (case.start)().await;
         let outbox = Recorder::new();
         let points = case.points.iter().map(|p| p.0.clone()).chain(more.iter().cloned()).collect();
-        let clock = host_clock();
+        let reach = host_reach(peer.hall());
+        let clock = reach.clock.clone();
         let started = clock.now();
-        let (task, writes) = device_task(peer.config(), points, &outbox, clock.clone());
+        let (task, writes) = device_task(peer.config(), points, &outbox, reach);
         let task = tokio::spawn((case.driver.run)(task));
         Running { peer, outbox, writes, clock, started, task }
     }
@@ -236,7 +244,7 @@ pub fn device_task(
     config: serde_json::Value,
     points: Vec<BoundPoint>,
     outbox: &Arc<Recorder>,
-    clock: Clock,
+    reach: Reach,
 ) -> (DeviceTask, mpsc::Sender<WriteOrder>) {
     let (order, writes) = mpsc::channel(DeviceTask::WRITES_MAX);
     let task = DeviceTask {
@@ -244,8 +252,7 @@ pub fn device_task(
         points: points.into(),
         outbox: Outbox::new(outbox.clone()),
         writes,
-        clock,
-        net: host_net(),
+        reach,
         phase_seed: 1,
         counters: Arc::new(DeviceCounters::default()),
     };
@@ -261,6 +268,8 @@ pub struct Recorder {
     rows: Mutex<Vec<Row>>,
     changed: Notify,
     online: AtomicBool,
+    offline: Mutex<Vec<Fault>>,
+    backfilled: Mutex<Vec<Row>>,
     /// While set, a published batch waits.
     hold: AtomicBool,
     held: Notify,
@@ -274,11 +283,19 @@ impl Recorder {
     }
     /// All rows so far, in order.
     pub fn rows(&self) -> Vec<Row> {
-        self.rows.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.lock(&self.rows).clone()
+    }
+    /// Rows that were backfilled so far.
+    pub fn backfilled(&self) -> Vec<Row> {
+        self.lock(&self.backfilled).clone()
+    }
+    /// Causes of which the device was reported as gone, while its run went on.
+    pub fn offline_faults(&self) -> Vec<Fault> {
+        self.lock(&self.offline).clone()
     }
     /// Forgets the rows so far.
     pub fn clear(&self) {
-        self.rows.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.lock(&self.rows).clear();
     }
     /// Whether the device was reported as connected.
     pub fn is_online(&self) -> bool {
@@ -298,7 +315,11 @@ impl Recorder {
         self.wait_until(what, |recorder| wanted(&recorder.rows())).await;
         self.rows()
     }
-    async fn wait_until(&self, what: &str, wanted: impl Fn(&Recorder) -> bool) {
+    fn lock<'a, T>(&self, part: &'a Mutex<T>) -> std::sync::MutexGuard<'a, T> {
+        part.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+    /// Waits until the recorder is as wanted; panics after a while.
+    pub async fn wait_until(&self, what: &str, wanted: impl Fn(&Recorder) -> bool) {
         let wait = async {
             loop {
                 let changed = self.changed.notified();
@@ -332,13 +353,41 @@ impl OutboxPort for Recorder {
             }
             self.waiting.fetch_sub(1, Ordering::Relaxed);
             let rows = sections.iter().flat_map(Section::rows);
-            self.rows.lock().unwrap_or_else(PoisonError::into_inner).extend(rows);
+            self.lock(&self.rows).extend(rows);
             self.changed.notify_waiters();
         })
     }
     fn online(&self) {
         self.online.store(true, Ordering::Relaxed);
         self.changed.notify_waiters();
+    }
+    fn offline(&self, fault: Fault) -> BoxFuture<'_, ()> {
+        self.online.store(false, Ordering::Relaxed);
+        self.lock(&self.offline).push(fault);
+        self.changed.notify_waiters();
+        Box::pin(async {})
+    }
+    fn backfill(&self, sections: Vec<Section>) -> BoxFuture<'_, Result<(), Fault>> {
+        self.lock(&self.backfilled).extend(sections.iter().flat_map(Section::rows));
+        self.changed.notify_waiters();
+        Box::pin(async { Ok(()) })
+    }
+    fn last_good(&self, point: PointId) -> Option<Time> {
+        let good = |row: &&Row| row.0 == point && !row.3.is_bad();
+        self.lock(&self.rows).iter().filter(good).map(|row| row.1).max()
+    }
+}
+
+/// What a driver reaches in a suite: the host's clock and sockets, secrets in memory, a trust list that approves nobody.
+pub fn host_reach(hall: Hall) -> Reach {
+    let clock = host_clock();
+    Reach {
+        ids: Ids::new(clock.clone(), fake::seeded_random(1)),
+        clock,
+        net: host_net(),
+        hall,
+        secrets: fake::secrets(),
+        trust: fake::TrustList::default().handle(),
     }
 }
 
@@ -386,10 +435,36 @@ impl NetPort for HostNet {
             Ok(Box::new(stream) as Box<dyn Stream>)
         })
     }
+    fn listen_tcp(&self, address: &str) -> BoxFuture<'_, io::Result<Listener>> {
+        let address = address.to_string();
+        Box::pin(async move {
+            let listener = tokio::net::TcpListener::bind(address).await?;
+            let local = listener.local_addr()?;
+            Ok(Listener::new(Box::new(HostListener { listener, local })))
+        })
+    }
     fn serial(&self, settings: &SerialSettings) -> BoxFuture<'_, io::Result<SerialBus>> {
         let path = settings.path.clone();
         Box::pin(async move {
             Err(io::Error::new(io::ErrorKind::Unsupported, format!("no serial port {path} here")))
         })
+    }
+}
+
+struct HostListener {
+    listener: tokio::net::TcpListener,
+    local: SocketAddr,
+}
+
+impl ListenerPort for HostListener {
+    fn accept(&self) -> BoxFuture<'_, io::Result<(Box<dyn Stream>, SocketAddr)>> {
+        Box::pin(async move {
+            let (stream, from) = self.listener.accept().await?;
+            stream.set_nodelay(true)?;
+            Ok((Box::new(stream) as Box<dyn Stream>, from))
+        })
+    }
+    fn local_address(&self) -> SocketAddr {
+        self.local
     }
 }

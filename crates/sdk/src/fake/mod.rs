@@ -8,6 +8,7 @@ mod clock;
 mod commands;
 mod door;
 mod events;
+mod keys;
 mod limits;
 mod plant;
 mod query;
@@ -18,6 +19,7 @@ mod world;
 
 pub use clock::FakeClock;
 pub use door::{Answer, call};
+pub use keys::{TrustList, secrets};
 pub use random::seeded_random;
 pub use world::{ORG, World, caller, scope};
 

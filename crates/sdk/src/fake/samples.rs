@@ -7,7 +7,9 @@ use types::{
 };
 
 use super::World;
-use crate::{AggregateQuery, BoxFuture, LatestSample, RangeQuery, Samples, SamplesPort, Subscription};
+use crate::{
+    AggregateQuery, BoxFuture, Follower, LatestSample, RangeQuery, Samples, SamplesPort, Subscription,
+};
 
 /// The most buckets a point, as the historian has it.
 const BUCKETS_MAX: u32 = 10_000;
@@ -20,6 +22,7 @@ pub(super) struct Rows {
     rows: BTreeMap<PointId, BTreeMap<Time, Row>>,
     latest: HashMap<PointId, Latest>,
     watchers: Vec<Subscription>,
+    followers: Vec<Follower>,
 }
 
 #[derive(Clone)]
@@ -55,6 +58,8 @@ impl Rows {
         }
         self.watchers.retain(|watcher| !watcher.is_abandoned());
         self.watchers.iter().for_each(|watcher| watcher.offer(&rows));
+        self.followers.retain(|follower| !follower.is_abandoned());
+        self.followers.iter().for_each(|follower| follower.offer(&rows));
     }
 
     pub(super) fn latest(&self, point: PointId) -> Option<Latest> {
@@ -192,6 +197,12 @@ impl SamplesPort for ScopedSamples {
         let subscription = Subscription::to(&owned);
         self.world.rows().watchers.push(subscription.clone());
         subscription
+    }
+
+    fn follow(&self, points: &[PointId]) -> Follower {
+        let follower = Follower::of(&self.owned(points));
+        self.world.rows().followers.push(follower.clone());
+        follower
     }
 }
 

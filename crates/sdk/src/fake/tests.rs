@@ -279,6 +279,7 @@ async fn an_endpoint_is_asked_through_its_permission_and_extractors() {
         routes: || vec![route(Method::Post, "/tools", Permission::Configure, add)],
         task: None,
         events: &[],
+        views: &[],
     };
     let world = world();
     let engineer = scope(&world);

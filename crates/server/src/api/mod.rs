@@ -1,8 +1,10 @@
 //! The kernel's own endpoints, one file a noun. Each file has `routes()` at its top: a route is a line there.
 
 mod assets;
+mod certificates;
 mod commands;
 mod devices;
+mod doors;
 mod drivers;
 mod events;
 mod points;
@@ -10,6 +12,7 @@ mod samples;
 mod session;
 mod system;
 mod users;
+mod views;
 
 use axum::{
     Json,
@@ -31,7 +34,10 @@ pub(crate) fn groups() -> Vec<(&'static str, Vec<Route>)> {
         ("samples", samples::routes()),
         ("commands", commands::routes()),
         ("drivers", drivers::routes()),
+        ("doors", doors::routes()),
+        ("certificates", certificates::routes()),
         ("events", events::routes()),
+        ("views", views::routes()),
         ("system", system::routes()),
     ]
 }

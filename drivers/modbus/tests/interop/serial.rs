@@ -1,9 +1,9 @@
 //! Over a serial line: a pair of pseudo terminals joined by socat, libmodbus at the other end.
 
 use sdk::{
-    BoxFuture, DeviceCounters, DeviceTask, Net, NetPort, Outbox, SerialBus, SerialBusPort, SerialSettings,
-    Stream, WriteOrder,
-    contract::driver::{Recorder, host_clock},
+    BoxFuture, DeviceCounters, DeviceTask, Hall, Listener, Net, NetPort, Outbox, Reach, SerialBus,
+    SerialBusPort, SerialSettings, Stream, WriteOrder,
+    contract::driver::{Recorder, host_reach},
 };
 use serde_json::json;
 use std::{
@@ -54,6 +54,9 @@ impl NetPort for Port {
     fn connect_tcp(&self, _: &str, _: u16, _: Duration) -> BoxFuture<'_, io::Result<Box<dyn Stream>>> {
         Box::pin(async { Err(io::ErrorKind::Unsupported.into()) })
     }
+    fn listen_tcp(&self, _: &str) -> BoxFuture<'_, io::Result<Listener>> {
+        Box::pin(async { Err(io::ErrorKind::Unsupported.into()) })
+    }
     fn serial(&self, settings: &SerialSettings) -> BoxFuture<'_, io::Result<SerialBus>> {
         let opened = tokio_serial::new(&settings.path, settings.baud).open_native_async();
         Box::pin(async move {
@@ -97,8 +100,7 @@ async fn libmodbus_over_a_serial_line() {
         .into(),
         outbox: Outbox::new(outbox.clone()),
         writes: orders,
-        clock: host_clock(),
-        net: Net::new(Arc::new(Port)),
+        reach: Reach { net: Net::new(Arc::new(Port)), ..host_reach(Hall::none()) },
         phase_seed: 1,
         counters: counters.clone(),
     };

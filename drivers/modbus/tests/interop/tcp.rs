@@ -1,9 +1,6 @@
 //! Over TCP: reads, writes by every function, exceptions, three restarts.
 
-use sdk::{
-    BoundPoint, OutageKind, Probe,
-    contract::driver::{host_clock, host_net},
-};
+use sdk::{BoundPoint, Hall, OutageKind, Probe, contract::driver::host_reach};
 use serde_json::{Value as Json, json};
 use std::{
     sync::atomic::Ordering::Relaxed,
@@ -120,8 +117,7 @@ async fn pymodbus_reads_writes_and_comes_back() {
     }
     let probe = Probe {
         config: server.config(json!({"unit_id": 9, "timeout_ms": 200})),
-        clock: host_clock(),
-        net: host_net(),
+        reach: host_reach(Hall::none()),
     };
     let report = (driver_modbus::driver().probe)(probe).await.unwrap();
     assert_eq!(report.suggested_config.unwrap()["unit_id"], 3);

@@ -6,8 +6,8 @@ use driver_modbus::{
     sim::{Behaviour, Registers, serve},
 };
 use sdk::{
-    BoxFuture, Inspect, OutageKind, Probe,
-    contract::driver::{Peer, host_clock, host_net},
+    BoxFuture, Hall, Inspect, OutageKind, Probe,
+    contract::driver::{Peer, host_clock, host_reach},
 };
 use serde_json::json;
 use std::{
@@ -104,7 +104,7 @@ async fn exceptions_become_qualities_not_outages() {
 }
 
 fn probe(config: serde_json::Value) -> BoxFuture<'static, Result<sdk::ProbeReport, types::Fault>> {
-    (driver_modbus::driver().probe)(Probe { config, clock: host_clock(), net: host_net() })
+    (driver_modbus::driver().probe)(Probe { config, reach: host_reach(Hall::none()) })
 }
 
 #[tokio::test]
@@ -159,8 +159,7 @@ async fn an_inspection_shows_cells_holes_and_readings() {
         config: peer.config(),
         address: "40016".into(),
         cells: 10,
-        clock: host_clock(),
-        net: host_net(),
+        reach: host_reach(Hall::none()),
     };
     let shown = (driver_modbus::driver().inspect)(inspect).await.unwrap();
     let hex: Vec<Option<&str>> = shown.raw.iter().map(|cell| cell.hex.as_deref()).collect();

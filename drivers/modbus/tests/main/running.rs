@@ -1,8 +1,8 @@
 //! A driver at work, and points for it.
 
 use sdk::{
-    BoundPoint, DeviceCounters, Outage, WriteOrder, Written,
-    contract::driver::{Recorder, device_task, host_clock},
+    BoundPoint, DeviceCounters, Hall, Outage, WriteOrder, Written,
+    contract::driver::{Recorder, device_task, host_reach},
 };
 use std::sync::Arc;
 use tokio::{
@@ -30,8 +30,11 @@ pub(crate) struct Running {
 
 impl Running {
     pub(crate) fn start(config: serde_json::Value, points: Vec<BoundPoint>) -> Running {
+        Running::start_in(Hall::none(), config, points)
+    }
+    pub(crate) fn start_in(hall: Hall, config: serde_json::Value, points: Vec<BoundPoint>) -> Running {
         let outbox = Recorder::new();
-        let (task, writes) = device_task(config, points, &outbox, host_clock());
+        let (task, writes) = device_task(config, points, &outbox, host_reach(hall));
         let counters = task.counters.clone();
         Running { outbox, counters, writes, task: tokio::spawn((driver_modbus::driver().run)(task)) }
     }

@@ -6,9 +6,9 @@ use driver_modbus::{
     sim::{Behaviour, Faults, Image, Registers, serve_stream},
 };
 use sdk::{
-    BoxFuture, DeviceCounters, DeviceTask, Net, NetPort, Outbox, SerialBus, SerialBusPort, SerialSettings,
-    Stream,
-    contract::driver::{Recorder, host_clock},
+    BoxFuture, DeviceCounters, DeviceTask, Hall, Listener, Net, NetPort, Outbox, Reach, SerialBus,
+    SerialBusPort, SerialSettings, Stream,
+    contract::driver::{Recorder, host_clock, host_reach},
 };
 use serde_json::json;
 use std::{
@@ -35,6 +35,9 @@ impl NetPort for OneBus {
     fn connect_tcp(&self, _: &str, _: u16, _: Duration) -> BoxFuture<'_, io::Result<Box<dyn Stream>>> {
         Box::pin(async { Err(io::ErrorKind::Unsupported.into()) })
     }
+    fn listen_tcp(&self, _: &str) -> BoxFuture<'_, io::Result<Listener>> {
+        Box::pin(async { Err(io::ErrorKind::Unsupported.into()) })
+    }
     fn serial(&self, settings: &SerialSettings) -> BoxFuture<'_, io::Result<SerialBus>> {
         assert_eq!((settings.path.as_str(), settings.baud), ("/dev/ttyS9", 115_200));
         let bus = self.0.clone();
@@ -58,8 +61,7 @@ fn start(
         points: vec![point(id, "40001", ValueType::U64), scaled(id + 1, "30001 int16", 0.5, 0.0)].into(),
         outbox: Outbox::new(outbox.clone()),
         writes,
-        clock: host_clock(),
-        net: net.clone(),
+        reach: Reach { net: net.clone(), ..host_reach(Hall::none()) },
         phase_seed: u64::from(unit),
         counters: counters.clone(),
     };

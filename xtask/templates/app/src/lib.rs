@@ -17,5 +17,6 @@ pub fn app() -> App {
         routes: api::routes,
         task: Some(|scope| Box::pin(task::run(scope))),
         events: &[store::CREATED, store::EXPIRED],
+        views: &[],
     }
 }

@@ -23,6 +23,7 @@ pub fn driver() -> Driver {
         run: |task| Box::pin(session::run(task)),
         probe: |probe| Box::pin(session::probe(probe)),
         inspect: |inspect| Box::pin(session::inspect(inspect)),
+        browse: None,
     }
 }
 

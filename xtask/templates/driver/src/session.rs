@@ -25,7 +25,7 @@ pub(crate) async fn run(task: DeviceTask) -> Outage {
     };
     let spans = spans(&task.points);
     let session = Session {
-        line: Line { config, net: task.net, clock: task.clock.clone(), counters: task.counters.clone(), open: None },
+        line: Line { config, net: task.reach.net, clock: task.reach.clock.clone(), counters: task.counters.clone(), open: None },
         points: addresses(&task.points),
     };
     let wiring = Wiring {
@@ -34,7 +34,7 @@ pub(crate) async fn run(task: DeviceTask) -> Outage {
         limits: Box::new(|_area| Limits { span_max: 1, gap_max: 0, one_item: true }),
         outbox: task.outbox,
         writes: task.writes,
-        clock: task.clock,
+        clock: task.reach.clock,
         phase_seed: task.phase_seed,
         counters: task.counters,
     };
@@ -43,11 +43,11 @@ pub(crate) async fn run(task: DeviceTask) -> Outage {
 
 /// Asks once what the device is.
 pub(crate) async fn probe(probe: Probe) -> Result<ProbeReport, Fault> {
-    let mut line = Line::once(&probe.config, probe.net, probe.clock.clone())?;
+    let mut line = Line::once(&probe.config, probe.reach.net, probe.reach.clock.clone())?;
     line.connect().await.map_err(|outage| outage.fault)?;
-    let start = probe.clock.monotonic();
+    let start = probe.reach.clock.monotonic();
     let reply = line.ask(&Request::Identify).await.map_err(|outage| outage.fault)?;
-    let round_trip_ms = probe.clock.monotonic().saturating_sub(start).as_secs_f64() * 1e3;
+    let round_trip_ms = probe.reach.clock.monotonic().saturating_sub(start).as_secs_f64() * 1e3;
     // A refusal is an answer too: the device is there, it only does not say what it is.
     let identity = match reply {
         Reply::Ok(text) => vec![("identity".to_string(), text)],
@@ -59,11 +59,11 @@ pub(crate) async fn probe(probe: Probe) -> Result<ProbeReport, Fault> {
 /// Shows one value in every type that it can be read as. There are no neighbours: names have no order.
 pub(crate) async fn inspect(inspect: Inspect) -> Result<Inspection, Fault> {
     let address = Address::parse(&inspect.address)?;
-    let mut line = Line::once(&inspect.config, inspect.net, inspect.clock)?;
+    let mut line = Line::once(&inspect.config, inspect.reach.net, inspect.reach.clock)?;
     line.connect().await.map_err(|outage| outage.fault)?;
     let reply = line.ask(&Request::Get(&address.name)).await.map_err(|outage| outage.fault)?;
     let Reply::Ok(text) = reply else {
-        let raw = vec![RawCell { address: address.to_string(), hex: None }];
+        let raw = vec![RawCell { address: address.to_string(), ..RawCell::default() }];
         return Ok(Inspection { raw, candidates: Vec::new() });
     };
     let hex = text.bytes().map(|byte| format!("{byte:02x}")).collect();
@@ -76,7 +76,7 @@ pub(crate) async fn inspect(inspect: Inspect) -> Result<Inspection, Fault> {
         Some(Candidate { address: address.to_string(), reading, value_type, value: value.to_json(), plausible })
     });
     let candidates = candidates.collect();
-    Ok(Inspection { raw: vec![RawCell { address: address.to_string(), hex: Some(hex) }], candidates })
+    Ok(Inspection { raw: vec![RawCell { address: address.to_string(), hex: Some(hex), ..RawCell::default() }], candidates })
 }
 
 fn read_config(json: &serde_json::Value) -> Result<Config, Fault> {
