@@ -1,5 +1,6 @@
 //! What comes from outside: licences, packages we do not take, one version of each. `docs/dependencies.toml` has the
-//! lists and the exceptions with their reasons.
+//! lists and the exceptions with their reasons. A leaf that needs an exception of its own gives it in
+//! `dependencies.toml` in its folder, so that it comes and goes with the leaf.
 //!
 //! Only packages of this platform are looked at, so that the test can run without a network once they are fetched.
 
@@ -31,15 +32,31 @@ struct Banned {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Exception {
-    /// `licence`, `duplicate` or `advisory`.
+    /// `licence`, `banned`, `duplicate` or `advisory`.
     rule: String,
     /// Package name, or the advisory's identifier.
     subject: String,
     why: String,
 }
 
+/// A leaf's own `dependencies.toml`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LeafPolicy {
+    exception: Vec<Exception>,
+}
+
 fn policy() -> Policy {
-    toml::from_str(&read("docs/dependencies.toml")).expect("docs/dependencies.toml")
+    let mut policy: Policy =
+        toml::from_str(&read("docs/dependencies.toml")).expect("docs/dependencies.toml");
+    for leaf in xtask::leaf::leaves(&root()).expect("the leaves are in order") {
+        let file = format!("{}/dependencies.toml", leaf.path());
+        if root().join(&file).exists() {
+            let of_leaf: LeafPolicy = toml::from_str(&read(&file)).unwrap_or_else(|e| panic!("{file}: {e}"));
+            policy.exception.extend(of_leaf.exception);
+        }
+    }
+    policy
 }
 
 /// What a rule lets pass.
@@ -141,8 +158,10 @@ fn one(words: &[&str], at: &mut usize, list: &[String]) -> bool {
 #[test]
 fn banned_packages_are_absent() {
     let policy = policy();
+    let accepted = exceptions("banned");
     let wrong = outside()
         .iter()
+        .filter(|package| !accepted.contains(&package.name))
         .filter_map(|package| policy.banned.iter().find(|banned| banned.package == package.name))
         .map(|banned| format!("{}: {}", banned.package, banned.why))
         .collect();
@@ -167,13 +186,13 @@ fn each_package_is_there_once() {
         wrong,
     );
     let idle = accepted.into_iter().filter(|name| !twice.contains_key(name)).collect();
-    none("Exceptions that nothing needs any more; remove them from docs/dependencies.toml:", idle);
+    none("Exceptions that nothing needs any more; remove them from docs/dependencies.toml or the leaf's dependencies.toml:", idle);
 }
 
 #[test]
 fn every_exception_has_a_reason() {
     let policy = policy();
-    let known = ["licence", "duplicate", "advisory"];
+    let known = ["licence", "banned", "duplicate", "advisory"];
     let odd = policy.exception.iter().filter(|e| e.why.len() < 20 || !known.contains(&e.rule.as_str()));
     none("Exceptions without a reason or with an unknown rule:", odd.map(|e| e.subject.clone()).collect());
 }

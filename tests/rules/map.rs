@@ -1,4 +1,5 @@
-//! ARCHITECTURE.md: its map names every folder of the tree that holds a crate, and nothing else.
+//! ARCHITECTURE.md: its map names every folder of the tree that holds a crate, and nothing else. Leaves are named
+//! together (`drivers/*`, `apps/*`): a leaf that comes or goes touches its own folder only.
 
 use std::collections::BTreeSet;
 
@@ -17,10 +18,14 @@ fn the_map_is_the_tree() {
         .iter()
         .filter_map(|package| package.manifest_path.as_std_path().parent())
         .map(|folder| xtask::tree::shown(&root(), folder))
+        .map(|folder| match folder.split_once('/') {
+            Some((leaves @ ("drivers" | "apps"), _)) => format!("{leaves}/*"),
+            _ => folder,
+        })
         .collect();
     let missing: Vec<&String> = folders.iter().filter(|folder| !mapped.contains(folder.as_str())).collect();
     assert!(missing.is_empty(), "ARCHITECTURE.md: give each of these a row `| `path` | … |`: {missing:?}");
-    let gone: Vec<&&str> = mapped.iter().filter(|path| !root().join(path).exists()).collect();
+    let gone: Vec<&&str> = mapped.iter().filter(|path| !root().join(path.trim_end_matches("/*")).exists()).collect();
     assert!(gone.is_empty(), "ARCHITECTURE.md: these rows name what is not there: {gone:?}");
 }
 

@@ -25,6 +25,12 @@ const TOOLS: &[Tool] = &[
         present: || run::on_path("pkg-config"),
         purpose: "finds libmodbus for its peer",
     },
+    Tool { package: "mosquitto", present: mosquitto_is_there, purpose: "MQTT against a foreign broker" },
+    Tool {
+        package: "mosquitto-clients",
+        present: || run::on_path("mosquitto_pub"),
+        purpose: "MQTT against foreign clients",
+    },
     Tool { package: "socat", present: || run::on_path("socat"), purpose: "serial line pairs" },
     Tool { package: "python3-venv", present: venv_is_there, purpose: "foreign clients in Python" },
 ];
@@ -98,6 +104,11 @@ fn libmodbus_is_there() -> bool {
     ["/usr/include", "/usr/local/include"]
         .iter()
         .any(|folder| Path::new(folder).join("modbus/modbus.h").is_file())
+}
+
+/// Debian puts daemons where only root's path leads.
+fn mosquitto_is_there() -> bool {
+    run::on_path("mosquitto") || Path::new("/usr/sbin/mosquitto").is_file()
 }
 
 fn venv_is_there() -> bool {

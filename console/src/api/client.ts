@@ -33,6 +33,8 @@ export interface CallOptions {
   text?: { content: string; type: string };
   revision?: number | string;
   signal?: AbortSignal;
+  /** The reply comes bit by bit for as long as it takes; only the caller ends it. */
+  streamed?: boolean;
 }
 
 type Listener = () => void;
@@ -60,8 +62,11 @@ async function send(method: string, path: string, options: CallOptions): Promise
     body = JSON.stringify(options.body);
   }
   if (options.revision !== undefined) headers["If-Match"] = `"${options.revision}"`;
-  const timeout = AbortSignal.timeout(REPLY_TIMEOUT_MS);
-  const signal = options.signal ? AbortSignal.any([options.signal, timeout]) : timeout;
+  const ends = [
+    ...(options.streamed ? [] : [AbortSignal.timeout(REPLY_TIMEOUT_MS)]),
+    ...(options.signal ? [options.signal] : []),
+  ];
+  const signal = AbortSignal.any(ends);
   try {
     return await fetch(address(path, options.query), {
       method,
@@ -127,6 +132,52 @@ export async function callText(path: string, query?: CallOptions["query"]): Prom
   const response = await send("GET", path, query ? { query } : {});
   if (!response.ok) throw await problemOf(response, path);
   return response.text();
+}
+
+/** The last line of a stream. */
+interface StreamEnd {
+  end: true;
+  fault: Fault | null;
+}
+
+const BROKEN_OFF = new Problem(0, [
+  {
+    code: "console.broken-off",
+    detail: "The list broke off before its end. Check the connection to the server, then try again.",
+  },
+]);
+
+/**
+ * Sends a request whose reply is one JSON object a line, and hands them over in batches as they come. Throws Problem,
+ * also for a stream that breaks off; an aborted one throws what the signal says.
+ */
+export async function callLines<T>(
+  path: string,
+  body: unknown,
+  take: (batch: T[]) => void,
+  signal: AbortSignal,
+): Promise<void> {
+  const response = await send("POST", path, { body, signal, streamed: true });
+  if (!response.ok || !response.body) throw await problemOf(response, path);
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  const read = (): ReturnType<typeof reader.read> =>
+    reader.read().catch((thrown: unknown) => {
+      if (signal.aborted) throw thrown;
+      throw BROKEN_OFF;
+    });
+  let rest = "";
+  for (;;) {
+    const { done, value } = await read();
+    if (done) throw BROKEN_OFF;
+    const lines = (rest + value).split("\n");
+    rest = lines.pop() ?? "";
+    const items = lines.filter(Boolean).map((line) => JSON.parse(line) as T | StreamEnd);
+    const last = items[items.length - 1];
+    const end = typeof last === "object" && last !== null && "end" in last ? (items.pop() as StreamEnd) : undefined;
+    if (items.length > 0) take(items as T[]);
+    if (end?.fault) throw new Problem(response.status, [end.fault]);
+    if (end) return;
+  }
 }
 
 /** Every item of a paged list, up to `most`. Throws Problem. */

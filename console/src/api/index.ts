@@ -1,5 +1,5 @@
 // Endpoints by noun. Nothing here keeps state.
-import { all, call, callText } from "./client";
+import { all, call, callLines, callText } from "./client";
 import type * as T from "./types";
 
 export * from "./types";
@@ -19,6 +19,14 @@ async function inGroups<R>(points: string[], ask: (group: string) => Promise<T.P
 export interface Credentials {
   name: string;
   password: string;
+}
+
+export interface BrowseBody {
+  config: unknown;
+  /** Below which node, by its address; "" for the root. */
+  at: string;
+  /** Everything below, or only the next level. */
+  deep: boolean;
 }
 
 export const api = {
@@ -49,6 +57,20 @@ export const api = {
     call<{ canonical: string; value_type: T.ValueType; writable: boolean }>("POST", `/drivers/${driver}/address`, {
       body: { address },
     }),
+  /** Nodes as they are found, in batches; ends when all were sent, or with the fault that ended it. */
+  browse: (driver: string, body: BrowseBody, nodes: (batch: T.BrowsedNode[]) => void, signal: AbortSignal) =>
+    callLines<T.BrowsedNode>(`/drivers/${driver}/browse`, body, nodes, signal),
+
+  doors: () => all<T.Door>("/doors"),
+  putDoor: (id: string, body: T.DoorSetting) => call<T.Door>("PUT", `/doors/${id}`, { body }),
+  arrivals: (door: string) => all<T.Arrival>(`/doors/${door}/arrivals`),
+  dismissArrival: (door: string, key: string) =>
+    call<void>("DELETE", `/doors/${door}/arrivals/${encodeURIComponent(key)}`),
+
+  certificates: () => all<T.Stored<T.Certificate>>("/certificates"),
+  judgeCertificate: (id: T.Id, verdict: "trust" | "reject") =>
+    call<T.Stored<T.Certificate>>("POST", `/certificates/${id}/${verdict}`),
+  forgetCertificate: (id: T.Id) => call<void>("DELETE", `/certificates/${id}`),
 
   assets: () => all<T.Stored<T.Asset>>("/assets"),
   devices: () => all<T.DeviceItem>("/devices"),

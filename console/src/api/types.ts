@@ -147,6 +147,10 @@ export interface Schema {
   oneOf?: Schema[];
   anyOf?: Schema[];
   allOf?: Schema[];
+  items?: Schema;
+  maxItems?: number;
+  /** A secret: sealed once it is saved, and never given back. */
+  writeOnly?: boolean;
   $ref?: string;
   $defs?: Record<string, Schema>;
 }
@@ -155,6 +159,82 @@ export interface Driver {
   id: string;
   name: Label;
   config_schema: Schema;
+  /** Its devices can say what they offer. */
+  browses: boolean;
+}
+
+/** What a device offers. */
+export interface BrowsedNode {
+  address: string;
+  /** `null` right below the root. */
+  parent: string | null;
+  name: string;
+  kind: "folder" | "value" | "method";
+  value_type: ValueType | null;
+  writable: boolean;
+  facts: [string, string][];
+}
+
+export type DoorState = "closed" | "opening" | "open" | "waiting";
+
+/** A listener through which devices come by themselves. */
+export interface Door {
+  /** The driver whose devices come through it. */
+  id: string;
+  name: Label;
+  config_schema: Schema;
+  setting: DoorSetting;
+  state: DoorState;
+  since: Instant;
+  fault?: Fault;
+  retry_at?: Instant;
+  listening: string[];
+  counts: Record<string, number | string>;
+  arrivals: number;
+}
+
+export interface DoorSetting {
+  enabled: boolean;
+  config: Record<string, unknown>;
+}
+
+/** An unknown caller. */
+export interface Arrival {
+  key: string;
+  from: string;
+  first: Instant;
+  last: Instant;
+  knocks: number | string;
+  facts: [string, string][];
+  suggested_config: Record<string, unknown>;
+  /** Oldest first. */
+  heard: Heard[];
+}
+
+export interface Heard {
+  time: Instant;
+  channel: string;
+  text?: string;
+  hex?: string;
+}
+
+export interface Certificate {
+  /** The driver that met it. */
+  leaf: string;
+  standing: "own" | "rejected" | "trusted";
+  presented: {
+    /** SHA-256 in hex. */
+    thumbprint: string;
+    subject: string;
+    application_uri: string;
+    not_before: Instant;
+    not_after: Instant;
+    from: string;
+    /** Base64. */
+    der: string;
+  };
+  first: Instant;
+  judged_by?: string;
 }
 
 export interface ProbeReport {
@@ -171,8 +251,17 @@ export interface Candidate {
   plausible: boolean;
 }
 
+export interface RawCell {
+  address: string;
+  hex: string | null;
+  /** As people read it, for messages. */
+  text?: string;
+  /** When it came, for what comes by itself. */
+  time?: Instant;
+}
+
 export interface Inspection {
-  raw: { address: string; hex: string | null }[];
+  raw: RawCell[];
   candidates: Candidate[];
 }
 

@@ -15,5 +15,8 @@ pub fn apps() -> Vec<sdk::App> {
 
 /// The doors of this build, in the order of their names.
 pub fn doors() -> Vec<sdk::Door> {
-    Vec::new()
+    Vec::from([
+        #[cfg(feature = "driver-modbus")]
+        driver_modbus::door(),
+    ])
 }

@@ -1,11 +1,11 @@
 // The kernel's pages. Each folder has its page and its two catalogues.
-import type { Leaf } from "@console/leaves";
+import { api } from "@console/api";
+import type { Badge, Leaf } from "@console/leaves";
+import { may } from "@console/session";
 import accessEn from "./access/en.json";
 import accessZh from "./access/zh.json";
 import devicesEn from "./devices/en.json";
 import devicesZh from "./devices/zh.json";
-import modbusEn from "./devices/modbus.en.json";
-import modbusZh from "./devices/modbus.zh.json";
 import overviewEn from "./overview/en.json";
 import overviewZh from "./overview/zh.json";
 import pointsEn from "./points/en.json";
@@ -14,6 +14,13 @@ import trendEn from "./trend/en.json";
 import trendZh from "./trend/zh.json";
 import usersEn from "./users/en.json";
 import usersZh from "./users/zh.json";
+
+/** Devices that came by themselves and wait for a person. */
+async function arrivals(): Promise<Badge> {
+  if (!may("configure")) return { count: 0 };
+  const doors = await api.doors();
+  return { count: doors.reduce((sum, door) => sum + door.arrivals, 0) };
+}
 
 const leaf: Leaf = {
   routes: [
@@ -39,6 +46,17 @@ const leaf: Leaf = {
     },
     { path: "/devices", component: () => import("./devices/DeviceList.vue"), meta: { title: "devices.title" } },
     { path: "/devices/add", component: () => import("./devices/AddDevice.vue"), meta: { title: "wizard.title" } },
+    { path: "/devices/doors", component: () => import("./devices/DoorList.vue"), meta: { title: "doors.title" } },
+    {
+      path: "/devices/arrivals",
+      component: () => import("./devices/ArrivalList.vue"),
+      meta: { title: "arrivals.title" },
+    },
+    {
+      path: "/devices/certificates",
+      component: () => import("./devices/CertificateList.vue"),
+      meta: { title: "certificates.title" },
+    },
     { path: "/devices/:id", component: () => import("./devices/DevicePage.vue"), meta: { title: "devices.title" } },
     { path: "/points", component: () => import("./points/PointList.vue"), meta: { title: "points.title" } },
     { path: "/trend", component: () => import("./trend/TrendPage.vue"), meta: { title: "trend.title" } },
@@ -46,14 +64,14 @@ const leaf: Leaf = {
   ],
   nav: [
     { to: "/overview", label: "overview.title", order: 10 },
-    { to: "/devices", label: "devices.title", order: 20 },
+    { to: "/devices", label: "devices.title", order: 20, badge: arrivals },
     { to: "/points", label: "points.title", order: 30 },
     { to: "/trend", label: "trend.title", order: 40 },
     { to: "/users", label: "users.title", order: 90, permission: "administer" },
   ],
   messages: {
-    zh: { ...accessZh, ...overviewZh, ...devicesZh, ...modbusZh, ...pointsZh, ...trendZh, ...usersZh },
-    en: { ...accessEn, ...overviewEn, ...devicesEn, ...modbusEn, ...pointsEn, ...trendEn, ...usersEn },
+    zh: { ...accessZh, ...overviewZh, ...devicesZh, ...pointsZh, ...trendZh, ...usersZh },
+    en: { ...accessEn, ...overviewEn, ...devicesEn, ...pointsEn, ...trendEn, ...usersEn },
   },
 };
 

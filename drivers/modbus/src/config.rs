@@ -6,7 +6,10 @@ use std::time::Duration;
 use types::{Fault, codes};
 use utoipa::ToSchema;
 
-use crate::pdu::{READ_BITS_MAX, READ_REGISTERS_MAX};
+use crate::{
+    dtu::registration::ID_BYTES_MAX,
+    pdu::{READ_BITS_MAX, READ_REGISTERS_MAX},
+};
 
 /// How frames get to the device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -14,10 +17,12 @@ use crate::pdu::{READ_BITS_MAX, READ_REGISTERS_MAX};
 pub enum Transport {
     /// Modbus TCP: `host` and `port`.
     Tcp,
-    /// RTU frames through a transparent serial server (DTU): `host` and `port`.
+    /// RTU frames through a transparent serial server that we connect to: `host` and `port`.
     RtuOverTcp,
     /// A serial port of this machine: `serial`.
     Serial,
+    /// RTU frames through a DTU that dials in: `dtu_id`.
+    Dtu,
 }
 
 /// Which function carries a write of whole registers or coils.
@@ -49,6 +54,9 @@ pub struct Config {
     /// The serial port; with `serial`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub serial: Option<SerialSettings>,
+    /// The id with which the DTU registers, or `ip:` and its address when it says none; with `dtu`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dtu_id: Option<String>,
     /// Unit id (站号). Usually 1; 255 or 0 for some devices that are reached directly over TCP.
     #[serde(default = "unit_id")]
     #[schema(default = unit_id, minimum = 0, maximum = 255)]
@@ -136,10 +144,16 @@ impl Config {
     /// Where the device is, for people.
     pub fn place(&self) -> String {
         match (&self.serial, &self.host) {
+            _ if self.transport == Transport::Dtu => format!("DTU {}", self.dtu_id()),
             (Some(serial), _) => serial.path.clone(),
             (None, Some(host)) => format!("{host}:{}", self.port()),
             (None, None) => "nowhere".into(),
         }
+    }
+
+    /// The id of the DTU that is meant.
+    pub fn dtu_id(&self) -> &str {
+        self.dtu_id.as_deref().unwrap_or_default().trim()
     }
 
     fn faults(&self) -> Vec<Fault> {
@@ -148,31 +162,7 @@ impl Config {
             let fault = Fault::new(codes::INVALID, format!("{reason}; correct this field and try again"));
             faults.push(fault.arg("reason", reason).at(path));
         };
-        match self.transport {
-            Transport::Serial => {
-                if self.serial.as_ref().is_none_or(|s| s.path.is_empty()) {
-                    wrong(
-                        "/serial",
-                        "transport `serial` needs `serial` with a `path` such as /dev/ttyUSB0".into(),
-                    );
-                }
-                if self.host.is_some() || self.port.is_some() {
-                    let key = if self.host.is_some() { "/host" } else { "/port" };
-                    wrong(key, "transport `serial` takes no `host` and no `port`: leave them out".into());
-                }
-            }
-            Transport::Tcp | Transport::RtuOverTcp => {
-                if self.host.as_ref().is_none_or(|host| host.trim().is_empty()) {
-                    wrong("/host", "this transport needs `host`, a name or an IP address".into());
-                }
-                if self.port == Some(0) {
-                    wrong("/port", "`port` must be 1 to 65535; Modbus TCP listens on 502".into());
-                }
-                if self.serial.is_some() {
-                    wrong("/serial", "this transport takes no `serial`: leave it out".into());
-                }
-            }
-        }
+        self.check_place(&mut wrong);
         if let Some(serial) = &self.serial {
             if !matches!(serial.data_bits, 7 | 8) {
                 wrong("/serial/data_bits", "`data_bits` must be 8 (7 is for Modbus ASCII)".into());
@@ -200,6 +190,58 @@ impl Config {
             wrong("/max_in_flight", "only `tcp` can have more than one request on its way: write 1".into());
         }
         faults
+    }
+
+    /// Each transport needs its own fields and takes no others.
+    fn check_place(&self, wrong: &mut impl FnMut(&str, String)) {
+        match self.transport {
+            Transport::Serial => {
+                if self.serial.as_ref().is_none_or(|s| s.path.is_empty()) {
+                    wrong(
+                        "/serial",
+                        "transport `serial` needs `serial` with a `path` such as /dev/ttyUSB0".into(),
+                    );
+                }
+                if self.host.is_some() || self.port.is_some() {
+                    let key = if self.host.is_some() { "/host" } else { "/port" };
+                    wrong(key, "transport `serial` takes no `host` and no `port`: leave them out".into());
+                }
+            }
+            Transport::Tcp | Transport::RtuOverTcp => {
+                if self.host.as_ref().is_none_or(|host| host.trim().is_empty()) {
+                    wrong("/host", "this transport needs `host`, a name or an IP address".into());
+                }
+                if self.port == Some(0) {
+                    wrong("/port", "`port` must be 1 to 65535; Modbus TCP listens on 502".into());
+                }
+                if self.serial.is_some() {
+                    wrong("/serial", "this transport takes no `serial`: leave it out".into());
+                }
+            }
+            Transport::Dtu => {
+                if !(1..=ID_BYTES_MAX).contains(&self.dtu_id().len()) {
+                    let reason = format!(
+                        "transport `dtu` needs `dtu_id`, up to {ID_BYTES_MAX} characters, as the DTU registers"
+                    );
+                    wrong("/dtu_id", reason);
+                }
+                for (path, there) in [
+                    ("/host", self.host.is_some()),
+                    ("/port", self.port.is_some()),
+                    ("/serial", self.serial.is_some()),
+                ] {
+                    if there {
+                        wrong(
+                            path,
+                            "transport `dtu` takes no `host`, `port` or `serial`: leave them out".into(),
+                        );
+                    }
+                }
+            }
+        }
+        if self.transport != Transport::Dtu && self.dtu_id.is_some() {
+            wrong("/dtu_id", "`dtu_id` goes with transport `dtu` only: leave it out".into());
+        }
     }
 }
 
@@ -229,6 +271,8 @@ mod tests {
         assert_eq!(again, Ok(config), "what is written out reads back");
         let serial = json!({"transport": "serial", "serial": {"path": "/dev/ttyUSB0"}, "unit_id": 17});
         assert_eq!(Config::parse(&serial).unwrap().place(), "/dev/ttyUSB0");
+        let dtu = json!({"transport": "dtu", "dtu_id": "13800001234", "unit_id": 3});
+        assert_eq!(Config::parse(&dtu).unwrap().place(), "DTU 13800001234");
     }
 
     #[test]
@@ -245,6 +289,8 @@ mod tests {
         );
         assert_eq!(paths(json!({"transport": "tcp", "host": "a", "unit_id": 256})), ["/unit_id"]);
         assert_eq!(paths(json!({"transport": "udp", "host": "a"})), ["/transport"]);
+        assert_eq!(paths(json!({"transport": "dtu", "host": "a", "port": 1})), ["/dtu_id", "/host", "/port"]);
+        assert_eq!(paths(json!({"transport": "tcp", "host": "a", "dtu_id": "1"})), ["/dtu_id"]);
         assert_eq!(
             paths(json!({"transport": "rtu_over_tcp", "host": "a", "max_in_flight": 4})),
             ["/max_in_flight"]

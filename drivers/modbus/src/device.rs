@@ -1,15 +1,17 @@
 //! A device as the polling loop sees it: reads blocks, writes one point and reads it back.
 
 use sdk::{
-    BoxFuture, Clock, DeviceCounters, DeviceTask, Net, Outage,
+    BoundPoint, BoxFuture, DeviceCounters, DeviceTask, Outage, Outbox, Reach, WriteOrder,
     poll::{Block, BlockReply, Polled, Refusal, Span, Wiring, WriteFailure, serve},
 };
 use std::sync::Arc;
+use tokio::sync::mpsc;
 use types::{Fault, Quality, Value, ValueType};
 
 use crate::{
     address::Address,
-    config::{Config, WriteWith},
+    config::{Config, Transport, WriteWith},
+    dtu,
     fault::{self, Trouble},
     pdu::{Exception, READ_WRITE_REGISTERS_MAX, Reply, Request, WRITE_REGISTERS_MAX, unpack_bits},
     plan,
@@ -23,34 +25,58 @@ pub(crate) async fn run(task: DeviceTask) -> Outage {
         Ok(config) => Arc::new(config),
         Err(faults) => return Outage::configuration(fault::first(faults)),
     };
-    let addresses = plan::bind(&task.points);
-    let limits_config = config.clone();
-    let wiring = Wiring {
-        spans: plan::spans(&addresses),
-        limits: Box::new(move |area| plan::limits(&limits_config, area)),
+    if config.transport == Transport::Dtu {
+        return dtu::run(task, config).await;
+    }
+    let parts = Parts {
+        config,
+        addresses: plan::bind(&task.points).into(),
         points: task.points,
         outbox: task.outbox,
-        writes: task.writes,
-        clock: task.reach.clock.clone(),
+        reach: task.reach,
         phase_seed: task.phase_seed,
-        counters: task.counters.clone(),
-    };
-    let device = Device {
-        config,
-        addresses,
-        net: task.reach.net,
-        clock: task.reach.clock,
         counters: task.counters,
-        session: None,
     };
+    let (device, wiring) = parts.wire(task.writes);
     serve(device, wiring).await
+}
+
+/// What one device is polled with.
+#[derive(Clone)]
+pub(crate) struct Parts {
+    pub(crate) config: Arc<Config>,
+    /// Of the points, in their order.
+    pub(crate) addresses: Arc<[Option<Address>]>,
+    pub(crate) points: Arc<[BoundPoint]>,
+    pub(crate) outbox: Outbox,
+    pub(crate) reach: Reach,
+    pub(crate) phase_seed: u64,
+    pub(crate) counters: Arc<DeviceCounters>,
+}
+
+impl Parts {
+    /// For the polling loop.
+    pub(crate) fn wire(self, writes: mpsc::Receiver<WriteOrder>) -> (impl Polled, Wiring) {
+        let Parts { config, addresses, points, outbox, reach, phase_seed, counters } = self;
+        let limits_config = config.clone();
+        let wiring = Wiring {
+            spans: plan::spans(&addresses),
+            limits: Box::new(move |area| plan::limits(&limits_config, area)),
+            points,
+            outbox,
+            writes,
+            clock: reach.clock.clone(),
+            phase_seed,
+            counters: counters.clone(),
+        };
+        (Device { config, addresses, reach, counters, session: None }, wiring)
+    }
 }
 
 struct Device {
     config: Arc<Config>,
-    addresses: Vec<Option<Address>>,
-    net: Net,
-    clock: Clock,
+    addresses: Arc<[Option<Address>]>,
+    reach: Reach,
     counters: Arc<DeviceCounters>,
     session: Option<Session>,
 }
@@ -60,7 +86,7 @@ impl Polled for Device {
 
     fn connect(&mut self) -> BoxFuture<'_, Result<(), Outage>> {
         Box::pin(async {
-            let opened = Session::open(&self.config, &self.net, &self.clock, self.counters.clone()).await;
+            let opened = Session::open(&self.config, &self.reach, self.counters.clone()).await;
             self.session = Some(opened.map_err(|trouble| trouble.outage(&self.config))?);
             Ok(())
         })

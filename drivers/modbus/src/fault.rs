@@ -16,6 +16,10 @@ pub(crate) enum Trouble {
     Connect(io::Error),
     /// The serial port cannot be used.
     Serial(io::Error),
+    /// The DTU is not connected; whether anybody listens for it.
+    Away { listening: bool },
+    /// This node has nowhere for DTUs to dial.
+    NoDoor,
     /// Nothing came in time.
     Timeout,
     /// The other side closed the connection.
@@ -44,6 +48,8 @@ impl Trouble {
         let unit = config.unit_id;
         let fault = match self {
             Trouble::Connect(error) => return no_tcp(error, config),
+            Trouble::Away { listening } => return away(config, *listening),
+            Trouble::NoDoor => return no_door(),
             Trouble::Serial(error) => Fault::new(
                 "modbus.no-serial",
                 format!("the serial port {place} cannot be used: {error}; check that it exists, that no other program holds it and that Sinew may open it"),
@@ -106,6 +112,37 @@ fn no_tcp(error: &io::Error, config: &Config) -> Fault {
         .arg("reason", reason)
 }
 
+/// The DTU of a device is not connected.
+pub(crate) fn away(config: &Config, listening: bool) -> Fault {
+    let id = config.dtu_id();
+    let (reason, next) = if listening {
+        (
+            "not-here",
+            "it is waited for; check its supply, SIM card and signal, the server address set in it, and that it registers \
+             with this id",
+        )
+    } else {
+        ("no-listener", "nobody listens for DTUs; switch the DTU listener on")
+    };
+    Fault::new("modbus.dtu-away", format!("DTU {id} is not connected: {next}"))
+        .arg("dtu_id", id)
+        .arg("reason", reason)
+}
+
+/// This node has nowhere for DTUs to dial.
+pub(crate) fn no_door() -> Fault {
+    Fault::new("modbus.no-door", "this node has no DTU listener; choose another transport")
+}
+
+/// Nobody can listen at an address.
+pub(crate) fn no_listener(place: &str, error: &io::Error) -> Fault {
+    let detail = format!(
+        "cannot listen for DTUs at {place}: {error}; check that the address is this machine's and that no other program \
+         holds the port"
+    );
+    Fault::new("modbus.no-listener", detail).arg("place", place).arg("reason", error.to_string())
+}
+
 /// A refusal, as a message by code.
 pub(crate) fn refusal(exception: Exception, what: &str, config: &Config) -> Fault {
     let place = config.place();
@@ -148,6 +185,9 @@ pub(crate) fn no_modbus(reason: &str, config: &Config) -> Fault {
         }
         Transport::RtuOverTcp => "check the port, and try transport tcp if the gateway translates",
         Transport::Serial => "check baud rate, parity, wiring (A and B swapped?) and termination",
+        Transport::Dtu => {
+            "check the DTU's baud rate and parity, that it passes bytes on as they are, and its heartbeat pattern"
+        }
     };
     Fault::new("modbus.no-modbus", format!("{place} opens, but does not speak Modbus ({reason}): {other}"))
         .arg("place", place)

@@ -29,7 +29,7 @@ pub(crate) async fn inspect(inspect: Inspect) -> Result<Inspection, Fault> {
         text => Some(Address::parse(text).map_err(|error| error.fault(text))?),
     };
     let counters = Arc::new(DeviceCounters::default());
-    let opened = Session::open(&config, &inspect.reach.net, &inspect.reach.clock, counters).await;
+    let opened = Session::open(&config, &inspect.reach, counters).await;
     let mut session = opened.map_err(|trouble| trouble.fault(&config))?;
     let (table, start) = match given {
         Some(address) => (address.table, address.start),

@@ -1,9 +1,11 @@
-//! Modbus: TCP, RTU over TCP and serial RTU, client side; and a simulated device for tests and demo plants.
+//! Modbus: TCP, RTU over TCP, serial RTU and RTU behind DTUs that dial in, client side; and a simulated device for tests
+//! and demo plants.
 
 pub mod address;
 pub mod config;
 mod device;
 pub mod devices;
+pub mod dtu;
 mod fault;
 mod find;
 pub mod frame;
@@ -15,7 +17,7 @@ mod session;
 pub mod sim;
 pub mod value;
 
-use sdk::Driver;
+use sdk::{Door, Driver, Hall};
 
 /// The descriptor.
 pub fn driver() -> Driver {
@@ -32,5 +34,18 @@ pub fn driver() -> Driver {
         probe: |probe| Box::pin(probe::probe(probe)),
         inspect: |inspect| Box::pin(inspect::inspect(inspect)),
         browse: None,
+    }
+}
+
+/// The descriptor of the listener that DTUs dial.
+pub fn door() -> Door {
+    Door {
+        id: "modbus",
+        name: ("DTU 接入（Modbus RTU）", "DTU dial-in (Modbus RTU)"),
+        config_schema: sdk::http::json_schema::<dtu::config::DoorConfig>,
+        check_config: |json| dtu::config::DoorConfig::parse(json).map(drop),
+        default_config: || serde_json::to_value(dtu::config::DoorConfig::start()).unwrap_or_default(),
+        hall: || Hall::of_value(dtu::Dtus::default()),
+        run: |task| Box::pin(dtu::listen(task)),
     }
 }

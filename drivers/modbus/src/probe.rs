@@ -13,6 +13,8 @@ use crate::{
 
 /// How long a unit gets when others are tried; a bus with an answering device has answered by then.
 const SCAN_TIMEOUT: Duration = Duration::from_millis(200);
+/// The same behind a DTU, where a reply comes over a cellular network.
+const SCAN_TIMEOUT_DTU: Duration = Duration::from_millis(800);
 /// Any reply to this, a refusal too, proves that a Modbus device is there.
 const QUESTION: Request = Request::Read { table: Table::HoldingRegisters, start: 0, count: 1 };
 
@@ -43,9 +45,10 @@ pub(crate) async fn probe(probe: Probe) -> Result<ProbeReport, Fault> {
         return Ok(report(took, None));
     }
     if !matches!(first, Answer::Foreign(_)) {
+        let patience = if config.transport == Transport::Dtu { SCAN_TIMEOUT_DTU } else { SCAN_TIMEOUT };
         for unit in usual_units().filter(|unit| *unit != config.unit_id) {
             let other = Config { unit_id: unit, ..config.clone() };
-            if let Ok(Answer::Alive(took)) = ask(&probe, &other, SCAN_TIMEOUT.min(config.timeout())).await {
+            if let Ok(Answer::Alive(took)) = ask(&probe, &other, patience.min(config.timeout())).await {
                 return Ok(report(took, Some(&other)));
             }
         }
@@ -59,7 +62,9 @@ pub(crate) async fn probe(probe: Probe) -> Result<ProbeReport, Fault> {
         Answer::Failing(took) => return Ok(report(took, None)),
         Answer::Absent(exception) => fault::refusal(exception, "the probe", &config),
         Answer::Foreign(reason) => fault::no_modbus(&reason, &config),
-        _ if config.transport == Transport::Serial => fault::no_modbus("no usual unit id answers", &config),
+        _ if matches!(config.transport, Transport::Serial | Transport::Dtu) => {
+            fault::no_modbus("no usual unit id answers", &config)
+        }
         _ => wrong_unit(&config),
     })
 }
@@ -67,7 +72,7 @@ pub(crate) async fn probe(probe: Probe) -> Result<ProbeReport, Fault> {
 async fn ask(probe: &Probe, config: &Config, timeout: Duration) -> Result<Answer, Fault> {
     // A session of its own for every try: a late reply to one must not pass for the reply to the next.
     let counters = Arc::new(DeviceCounters::default());
-    let opened = Session::open(config, &probe.reach.net, &probe.reach.clock, counters).await;
+    let opened = Session::open(config, &probe.reach, counters).await;
     let mut session = opened.map_err(|trouble| trouble.fault(config))?;
     session.ask_once_within(timeout);
     let start = probe.reach.clock.monotonic();
@@ -81,7 +86,9 @@ async fn ask(probe: &Probe, config: &Config, timeout: Duration) -> Result<Answer
         Err(Trouble::Timeout) => Answer::Silent,
         Err(Trouble::Closed | Trouble::Broken(_)) => Answer::Foreign("it closes the connection".into()),
         Err(Trouble::Frame(error)) => Answer::Foreign(error.to_string()),
-        Err(trouble @ (Trouble::Connect(_) | Trouble::Serial(_))) => return Err(trouble.fault(config)),
+        Err(
+            trouble @ (Trouble::Connect(_) | Trouble::Serial(_) | Trouble::Away { .. } | Trouble::NoDoor),
+        ) => return Err(trouble.fault(config)),
     })
 }
 
@@ -90,7 +97,7 @@ fn other_framing(config: &Config) -> Option<Config> {
     let transport = match config.transport {
         Transport::Tcp => Transport::RtuOverTcp,
         Transport::RtuOverTcp => Transport::Tcp,
-        Transport::Serial => return None,
+        Transport::Serial | Transport::Dtu => return None,
     };
     Some(Config { transport, max_in_flight: 1, ..config.clone() })
 }

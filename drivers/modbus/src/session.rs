@@ -3,19 +3,20 @@
 //! Whatever does not match what was asked ends the connection. On TCP a new one is the only sure way to get back in
 //! step; on a serial line the bytes that are left over are thrown away before the next request.
 
-use sdk::{Clock, DeviceCounters, Net, SerialBus, Stream};
+use sdk::{Clock, DeviceCounters, Reach, SerialBus, Stream};
 use std::{io, pin::Pin, sync::Arc, task::Poll, time::Duration};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadBuf};
 use types::Time;
 
 use crate::{
     config::{Config, Transport},
+    dtu::{Dtus, Line as DtuLine, Turn},
     fault::Trouble,
     frame::{FRAME_BYTES_MAX, Framing, Side, match_reply},
     pdu::{FrameError, Reply, Request},
 };
 
-/// How often a request is sent again on a serial line, where a disturbed frame is nothing unusual. Reads only: a
+/// How often a request is sent again on a serial line, also behind a DTU, where a disturbed frame is nothing unusual. Reads only: a
 /// write whose reply was lost may have been done.
 const SERIAL_RETRIES: u32 = 1;
 /// A connection gets at least this long: a first packet that was lost is sent again after one second (RFC 6298), and a
@@ -43,6 +44,11 @@ pub(crate) struct Session {
 enum Line {
     Own(Box<dyn Stream>),
     Lent(SerialBus),
+    /// Whatever connection the DTU has when it is asked.
+    Dialled {
+        dtus: Arc<Dtus>,
+        id: String,
+    },
     /// Out of step: a reply may still be on its way, and must not pass for the reply to the next request.
     Gone,
 }
@@ -51,21 +57,24 @@ impl Session {
     /// Opens the connection that `config` names.
     pub(crate) async fn open(
         config: &Config,
-        net: &Net,
-        clock: &Clock,
+        reach: &Reach,
         counters: Arc<DeviceCounters>,
     ) -> Result<Session, Trouble> {
         let pause = Duration::from_millis(u64::from(config.inter_frame_delay_ms));
         let (line, framing, pause) = match (&config.serial, config.transport) {
             (Some(settings), Transport::Serial) => {
-                let bus = net.serial(settings).await.map_err(Trouble::Serial)?;
+                let bus = reach.net.serial(settings).await.map_err(Trouble::Serial)?;
                 (Line::Lent(bus), Framing::Rtu, pause.max(silence(settings.baud)))
+            }
+            (_, Transport::Dtu) => {
+                let dtus = reach.hall.of::<Dtus>().ok_or(Trouble::NoDoor)?;
+                (Line::Dialled { dtus, id: config.dtu_id().to_string() }, Framing::Rtu, pause)
             }
             (_, transport) => {
                 let host = config.host.as_deref().unwrap_or_default().trim();
                 let timeout = config.timeout().max(CONNECT_TIMEOUT_MIN);
-                let connect = net.connect_tcp(host, config.port(), timeout);
-                let stream = match clock.timeout(timeout, connect).await {
+                let connect = reach.net.connect_tcp(host, config.port(), timeout);
+                let stream = match reach.clock.timeout(timeout, connect).await {
                     Ok(connected) => connected.map_err(Trouble::Connect)?,
                     Err(_) => return Err(Trouble::Connect(io::ErrorKind::TimedOut.into())),
                 };
@@ -82,9 +91,13 @@ impl Session {
             retries: SERIAL_RETRIES,
             transaction: 0,
             inbox: Vec::with_capacity(FRAME_BYTES_MAX),
-            clock: clock.clone(),
+            clock: reach.clock.clone(),
             counters,
         })
+    }
+
+    fn is_dialled(&self) -> bool {
+        matches!(self.line, Line::Dialled { .. })
     }
 
     /// Tries once and waits so long, from now on: for a question that may well have no answer.
@@ -178,7 +191,8 @@ impl Session {
         replies: &mut Vec<(Time, Reply)>,
     ) -> Result<(), Trouble> {
         for request in requests {
-            let repeatable = matches!((&self.line, request), (Line::Lent(_), Request::Read { .. }));
+            let shared = matches!(self.line, Line::Lent(_) | Line::Dialled { .. });
+            let repeatable = shared && matches!(request, Request::Read { .. });
             let mut tries = 1 + if repeatable { self.retries } else { 0 };
             let reply = loop {
                 tries -= 1;
@@ -190,6 +204,8 @@ impl Session {
                             self.clock.sleep(self.timeout).await;
                         }
                     }
+                    // The DTU dialled in anew: the old connection can answer nothing any more.
+                    Err(Trouble::Closed | Trouble::Broken(_)) if tries > 0 && self.is_dialled() => {}
                     outcome => break outcome?,
                 }
             };
@@ -200,13 +216,20 @@ impl Session {
 
     async fn ask_rtu_once(&mut self, request: &Request) -> Result<Reply, Trouble> {
         let mut lent;
-        let stream: &mut dyn Stream = match &mut self.line {
+        let mut turn: Turn;
+        // Waiting for one's turn on a bus is not the device's fault, so it has no deadline.
+        let (stream, dialled): (&mut dyn Stream, Option<&DtuLine>) = match &mut self.line {
             Line::Gone => return Err(Trouble::Closed),
-            Line::Own(stream) => stream.as_mut(),
+            Line::Own(stream) => (stream.as_mut(), None),
             Line::Lent(bus) => {
-                // Waiting for one's turn on the bus is not the device's fault, so it has no deadline.
                 lent = bus.lend().await.map_err(Trouble::Serial)?;
-                lent.as_mut()
+                (lent.as_mut(), None)
+            }
+            Line::Dialled { dtus, id } => {
+                let away = Trouble::Away { listening: dtus.is_listening() };
+                turn = dtus.lend(id, self.unit, &self.clock).await.ok_or(away)?;
+                let (stream, line) = turn.parts();
+                (stream, Some(line))
             }
         };
         if !self.pause.is_zero() {
@@ -217,17 +240,31 @@ impl Session {
         let mut bytes = Vec::with_capacity(FRAME_BYTES_MAX);
         self.framing.encode(0, self.unit, &mut bytes, |to| request.encode(to));
         DeviceCounters::count(&self.counters.requests);
+        let asked = || dialled.inspect(|line| line.asked(self.unit, self.clock.monotonic() + self.timeout));
+        asked();
         let exchange = async {
             stream.write_all(&bytes).await?;
             stream.flush().await?;
-            receive(stream, &mut self.inbox, self.framing).await
+            match dialled {
+                None => receive(stream, &mut self.inbox, self.framing).await,
+                Some(line) => {
+                    let reply = |came: &[u8]| line.heartbeats().reply(came, self.unit, request);
+                    receive_among(stream, &mut self.inbox, reply).await
+                }
+            }
         };
-        let end = self.clock.timeout(self.timeout, exchange).await.map_err(|_| Trouble::Timeout)??;
+        let Ok(received) = self.clock.timeout(self.timeout, exchange).await else {
+            // It may still come, as late again.
+            asked();
+            return Err(Trouble::Timeout);
+        };
+        let end = received?;
         let Some(frame) = self.framing.decode(&self.inbox, Side::Reply)? else { return Err(Trouble::Closed) };
         let reply = match_reply(&frame, (0, self.unit), request)?;
         if self.inbox.len() > end {
             return Err(Trouble::Frame(FrameError::Unasked));
         }
+        dialled.inspect(|line| line.answered(self.unit));
         Ok(reply)
     }
 }
@@ -237,6 +274,23 @@ async fn receive(stream: &mut dyn Stream, inbox: &mut Vec<u8>, framing: Framing)
     loop {
         if let Some(frame) = framing.decode(inbox, Side::Reply)? {
             return Ok(frame.bytes);
+        }
+        if stream.read_buf(inbox).await? == 0 {
+            return Err(Trouble::Closed);
+        }
+    }
+}
+
+/// Reads until the reply is complete that `reply` finds among what comes, and leaves only that; says how long it is.
+async fn receive_among(
+    stream: &mut dyn Stream,
+    inbox: &mut Vec<u8>,
+    reply: impl Fn(&[u8]) -> Result<Option<Vec<u8>>, FrameError>,
+) -> Result<usize, Trouble> {
+    loop {
+        if let Some(found) = reply(inbox)? {
+            *inbox = found;
+            return Ok(inbox.len());
         }
         if stream.read_buf(inbox).await? == 0 {
             return Err(Trouble::Closed);

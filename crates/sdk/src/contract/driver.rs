@@ -5,8 +5,6 @@
 
 use std::{
     collections::BTreeSet,
-    io,
-    net::SocketAddr,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -16,10 +14,10 @@ use std::{
 use tokio::sync::{Notify, mpsc, oneshot};
 use types::{Fault, PointId, Quality, Section, Time, Value};
 
+pub use super::host::{host_clock, host_net, host_reach};
 use crate::{
-    BoundPoint, BoxFuture, Clock, ClockPort, DeviceCounters, DeviceTask, Driver, Hall, Ids, Listener,
-    ListenerPort, Net, NetPort, Outage, OutageKind, Outbox, OutboxPort, Probe, Reach, SerialBus,
-    SerialSettings, Stream, WriteOrder, Written, fake,
+    BoundPoint, BoxFuture, Clock, DeviceCounters, DeviceTask, Driver, Hall, Outage, OutageKind, Outbox,
+    OutboxPort, Probe, Reach, WriteOrder, Written,
 };
 
 /// How long anything but an outage may take here; a broken driver fails instead of hanging.
@@ -375,96 +373,5 @@ impl OutboxPort for Recorder {
     fn last_good(&self, point: PointId) -> Option<Time> {
         let good = |row: &&Row| row.0 == point && !row.3.is_bad();
         self.lock(&self.rows).iter().filter(good).map(|row| row.1).max()
-    }
-}
-
-/// What a driver reaches in a suite: the host's clock and sockets, secrets in memory, a trust list that approves nobody.
-pub fn host_reach(hall: Hall) -> Reach {
-    let clock = host_clock();
-    Reach {
-        ids: Ids::new(clock.clone(), fake::seeded_random(1)),
-        clock,
-        net: host_net(),
-        hall,
-        secrets: fake::secrets(),
-        trust: fake::TrustList::default().handle(),
-    }
-}
-
-/// The host's own clock, for suites that run against real peers.
-pub fn host_clock() -> Clock {
-    Clock::new(Arc::new(HostClock(Instant::now())))
-}
-
-struct HostClock(Instant);
-
-impl ClockPort for HostClock {
-    #[allow(clippy::disallowed_methods, reason = "this is where a suite's clock comes from")]
-    fn now(&self) -> Time {
-        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-        Time(0).plus(since.unwrap_or_default())
-    }
-    fn monotonic(&self) -> Duration {
-        self.0.elapsed()
-    }
-    fn sleep_until(&self, at: Duration) -> BoxFuture<'static, ()> {
-        Box::pin(tokio::time::sleep_until((self.0 + at).into()))
-    }
-}
-
-/// The host's own sockets; no serial ports.
-pub fn host_net() -> Net {
-    Net::new(Arc::new(HostNet))
-}
-
-struct HostNet;
-
-impl NetPort for HostNet {
-    fn connect_tcp(
-        &self,
-        host: &str,
-        port: u16,
-        timeout: Duration,
-    ) -> BoxFuture<'_, io::Result<Box<dyn Stream>>> {
-        let host = host.to_string();
-        Box::pin(async move {
-            let connect = tokio::net::TcpStream::connect((host.as_str(), port));
-            let stream =
-                tokio::time::timeout(timeout, connect).await.map_err(|_| io::ErrorKind::TimedOut)??;
-            stream.set_nodelay(true)?;
-            Ok(Box::new(stream) as Box<dyn Stream>)
-        })
-    }
-    fn listen_tcp(&self, address: &str) -> BoxFuture<'_, io::Result<Listener>> {
-        let address = address.to_string();
-        Box::pin(async move {
-            let listener = tokio::net::TcpListener::bind(address).await?;
-            let local = listener.local_addr()?;
-            Ok(Listener::new(Box::new(HostListener { listener, local })))
-        })
-    }
-    fn serial(&self, settings: &SerialSettings) -> BoxFuture<'_, io::Result<SerialBus>> {
-        let path = settings.path.clone();
-        Box::pin(async move {
-            Err(io::Error::new(io::ErrorKind::Unsupported, format!("no serial port {path} here")))
-        })
-    }
-}
-
-struct HostListener {
-    listener: tokio::net::TcpListener,
-    local: SocketAddr,
-}
-
-impl ListenerPort for HostListener {
-    fn accept(&self) -> BoxFuture<'_, io::Result<(Box<dyn Stream>, SocketAddr)>> {
-        Box::pin(async move {
-            let (stream, from) = self.listener.accept().await?;
-            stream.set_nodelay(true)?;
-            Ok((Box::new(stream) as Box<dyn Stream>, from))
-        })
-    }
-    fn local_address(&self) -> SocketAddr {
-        self.local
     }
 }

@@ -3,3 +3,4 @@
 pub mod app;
 
 pub mod driver;
+mod host;

@@ -1,6 +1,5 @@
 // What an inspection found, as a table: a row per cell, a column per reading. Pure.
-import type { Candidate, Inspection, Point } from "@console/api/types";
-import { parseNumber } from "@console/kit/value";
+import type { Candidate, Inspection } from "@console/api/types";
 
 export interface Row {
   /** Canonical address of the cell, such as `40001`. */
@@ -34,7 +33,7 @@ const USUAL = [
   "string BA",
 ];
 
-const cellOf = (candidate: Candidate): string => candidate.address.split(" ")[0] ?? "";
+export const cellOf = (candidate: Candidate): string => candidate.address.split(" ")[0] ?? "";
 
 export function tableOf(inspection: Inspection, all: boolean): Table {
   const rows = inspection.raw.map((raw): Row => ({
@@ -87,34 +86,4 @@ export function followers(table: Table, chosen: Candidate): Candidate[] {
     i += candidate ? step : 1;
   }
   return found;
-}
-
-export interface Draft {
-  candidate: Candidate;
-  name: string;
-  unit: string;
-  gain: string;
-}
-
-export const draftOf = (candidate: Candidate): Draft => ({
-  candidate,
-  name: `r${cellOf(candidate)}`,
-  unit: "1",
-  gain: "1",
-});
-
-/** The point to be made of a chosen reading. A gain other than 1 turns it into a scaled f64. */
-export function pointOf(draft: Draft, device: string): Point {
-  // The box refuses what is no number, so only an empty one means 1.
-  const gain = parseNumber(draft.gain) ?? 1;
-  const scaled = gain !== 1;
-  return {
-    name: draft.name.trim(),
-    device,
-    address: draft.candidate.address,
-    value_type: scaled ? "f64" : draft.candidate.value_type,
-    unit: draft.unit,
-    period_ms: 1_000,
-    ...(scaled ? { scaling: { gain, offset: 0 } } : {}),
-  };
 }

@@ -10,6 +10,7 @@
     reason = "a test fails by panicking, and says what it passed over"
 )]
 
+mod dtu;
 mod peers;
 #[path = "../main/running.rs"]
 mod running;

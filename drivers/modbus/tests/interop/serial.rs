@@ -23,10 +23,10 @@ use crate::{
 };
 
 /// Two joined pseudo terminals.
-struct Cable(Child);
+pub(crate) struct Cable(Child);
 
 impl Cable {
-    fn between(ends: [&Path; 2]) -> Result<Cable, String> {
+    pub(crate) fn between(ends: [&Path; 2]) -> Result<Cable, String> {
         let end = |path: &Path| format!("pty,raw,echo=0,link={}", path.display());
         let socat = Command::new("socat").args(ends.map(end)).spawn();
         let cable = Cable(socat.map_err(|e| format!("socat is needed for the serial test: {e}"))?);

@@ -9,7 +9,7 @@ use std::{
 use types::{PointId, Quality, Value, ValueType};
 
 use crate::{
-    peers::{Server, libmodbus, pymodbus, unless_ci},
+    peers::{Server, libmodbus, pymodbus, tcp_config, unless_ci},
     running::{Running, point, scaled},
 };
 
@@ -36,7 +36,7 @@ async fn killed_and_restarted(server: &mut Server, config: &Json, points: &[Boun
         let mut running = resume(config, points).await;
         server.kill();
         assert_eq!(running.outage().await.kind, OutageKind::Connection);
-        server.restart();
+        server.start_again();
     }
     resume(config, points).await;
 }
@@ -64,7 +64,7 @@ async fn pymodbus_reads_writes_and_comes_back() {
         return;
     };
     let mut server = Server::start(&program, 0);
-    let config = server.config(json!({"unit_id": 3}));
+    let config = tcp_config(&server, json!({"unit_id": 3}));
     let known = server.known["points"].as_array().unwrap().clone();
     let mut points: Vec<BoundPoint> = Vec::new();
     for (i, p) in (0..).zip(&known) {
@@ -104,7 +104,7 @@ async fn pymodbus_reads_writes_and_comes_back() {
         point(3, "co:103", ValueType::Bool),
     ];
     for write_with in ["auto", "multiple", "read_write"] {
-        let config = server.config(json!({"unit_id": 3, "write_with": write_with}));
+        let config = tcp_config(&server, json!({"unit_id": 3, "write_with": write_with}));
         let writes = [
             (0, Value::F32(21.5)),
             (1, Value::I64(5)),
@@ -116,7 +116,7 @@ async fn pymodbus_reads_writes_and_comes_back() {
         write_all(config, &own, &writes).await;
     }
     let probe = Probe {
-        config: server.config(json!({"unit_id": 9, "timeout_ms": 200})),
+        config: tcp_config(&server, json!({"unit_id": 9, "timeout_ms": 200})),
         reach: host_reach(Hall::none()),
     };
     let report = (driver_modbus::driver().probe)(probe).await.unwrap();
@@ -128,7 +128,7 @@ async fn pymodbus_reads_writes_and_comes_back() {
 async fn libmodbus_reads_writes_and_comes_back() {
     let Some(program) = unless_ci(libmodbus("{port}")) else { return };
     let mut server = Server::start(&program, 0);
-    let config = server.config(json!({}));
+    let config = tcp_config(&server, json!({}));
     let points = [
         point(0, "40001", ValueType::U64),
         point(1, "40040 int16", ValueType::I64),
@@ -149,7 +149,7 @@ async fn libmodbus_reads_writes_and_comes_back() {
     assert_eq!(of(5), Some(Value::F64(506.0)));
     drop(running);
     for write_with in ["auto", "multiple", "read_write"] {
-        let config = server.config(json!({"write_with": write_with}));
+        let config = tcp_config(&server, json!({"write_with": write_with}));
         let writes = [
             (0, Value::U64(65_535)),
             (3, Value::Bool(false)),

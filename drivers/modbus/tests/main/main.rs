@@ -3,6 +3,10 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod contract;
+mod dial;
+mod dtu;
+mod dtu_many;
+mod dtu_packets;
 mod faults;
 mod frames;
 mod plant;

@@ -1,7 +1,7 @@
 //! A driver at work, and points for it.
 
 use sdk::{
-    BoundPoint, DeviceCounters, Hall, Outage, WriteOrder, Written,
+    BoundPoint, DeviceCounters, Hall, Outage, Reach, WriteOrder, Written,
     contract::driver::{Recorder, device_task, host_reach},
 };
 use std::sync::Arc;
@@ -30,11 +30,11 @@ pub(crate) struct Running {
 
 impl Running {
     pub(crate) fn start(config: serde_json::Value, points: Vec<BoundPoint>) -> Running {
-        Running::start_in(Hall::none(), config, points)
+        Running::start_on(host_reach(Hall::none()), config, points)
     }
-    pub(crate) fn start_in(hall: Hall, config: serde_json::Value, points: Vec<BoundPoint>) -> Running {
+    pub(crate) fn start_on(reach: Reach, config: serde_json::Value, points: Vec<BoundPoint>) -> Running {
         let outbox = Recorder::new();
-        let (task, writes) = device_task(config, points, &outbox, host_reach(hall));
+        let (task, writes) = device_task(config, points, &outbox, reach);
         let counters = task.counters.clone();
         Running { outbox, counters, writes, task: tokio::spawn((driver_modbus::driver().run)(task)) }
     }
