@@ -134,6 +134,17 @@ describe("messages", () => {
     });
     const cells = ["a", '"a b"', "a/c"].map((address) => ({ address, hex: null }));
     const channels = channelsOf([said('"a b" /x f64'), said("a /y f64"), said("other /z f64")], cells);
-    expect(channels.map((one) => `${one.name}: ${one.candidates.length}`)).toEqual(['"a b": 1', "a: 1", "other: 1"]);
+    expect(channels.map((one) => `${one.name}: ${one.said[0]?.place}`)).toEqual(['"a b": /x', "a: /y", "other: /z"]);
+  });
+  it("name a value once, with every way to read it", () => {
+    const way = (value_type: Candidate["value_type"]): Candidate => ({
+      address: `a /n ${value_type}`,
+      reading: value_type,
+      value_type,
+      value: 1,
+      plausible: true,
+    });
+    const [channel] = channelsOf([way("f64"), way("i64")], [{ address: "a", hex: null }]);
+    expect(channel?.said.map((one) => `${one.place} ${one.ways.length}`)).toEqual(["/n 2"]);
   });
 });

@@ -86,8 +86,22 @@ fn fail(message: &str) -> ExitCode {
     ExitCode::FAILURE
 }
 
+/// Targets of our own code, as beginnings: drivers and apps by the names their crates share.
+const OURS: [&str; 10] =
+    ["sinew", "runtime", "server", "historian", "records", "plant", "access", "sdk", "driver_", "app_"];
+
+/// A single word is the level of what we say: libraries are silent, because what they call an error (a peer hung up) we
+/// report with its cause. Anything longer is taken as it is, so `info,hyper=debug` shows them.
+fn log_filter(level: &str) -> String {
+    if level.contains(['=', ',']) {
+        return level.to_string();
+    }
+    let ours: Vec<String> = OURS.iter().map(|target| format!("{target}={level}")).collect();
+    format!("off,{}", ours.join(","))
+}
+
 fn start_log(config: &Config) {
-    let filter = tracing_subscriber::EnvFilter::try_new(&config.log.level)
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    let filter = tracing_subscriber::EnvFilter::try_new(log_filter(&config.log.level))
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(log_filter("info")));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
 }

@@ -232,6 +232,12 @@ impl server::Running for RunningNode {
     ) -> Result<serde_json::Value, Fault> {
         self.0.open_config(org, driver, config)
     }
+    fn retry_device(&self, org: OrgId, device: ObjectId) {
+        self.0.retry_device(org, device);
+    }
+    fn retry_driver(&self, org: OrgId, driver: &str) {
+        self.0.retry_driver(org, driver);
+    }
     fn doors(&self, org: OrgId) -> BoxFuture<'_, Result<Vec<DoorView>, Fault>> {
         Box::pin(self.0.doors(org))
     }

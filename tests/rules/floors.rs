@@ -34,7 +34,7 @@ const KERNEL: &[(&str, &[&str])] = &[
 /// What a leaf may use.
 const LEAF: &[&str] = &["types", "sdk"];
 /// What an example plant may use: it plays the devices that drivers talk to, and needs their simulators.
-const EXAMPLE: &[&str] = &["types", "sdk", "driver-modbus"];
+const EXAMPLE: &[&str] = &["types", "sdk", "driver-modbus", "driver-mqtt", "driver-opcua"];
 /// Tests of the whole product may see the kernel's outside, the binary's parts and the examples.
 const SCENARIOS: &[&str] = &[
     "types",

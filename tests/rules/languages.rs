@@ -203,7 +203,7 @@ fn constants(sources: &[Source]) -> BTreeMap<String, String> {
     all
 }
 
-/// The shape of a code, such as `device.no-tcp`; event names end in a version and are none.
+/// The shape of a code, such as `device.no-tcp`; event names end in a version and file names in a kind: they are none.
 fn is_code(text: &str) -> bool {
     let part = |p: &str| {
         p.starts_with(|c: char| c.is_ascii_lowercase())
@@ -212,7 +212,7 @@ fn is_code(text: &str) -> bool {
     let last = text.rsplit('.').next().unwrap_or_default();
     let version =
         last.strip_prefix('v').is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()));
-    text.split('.').all(part) && !version
+    text.split('.').all(part) && !version && !["toml", "json"].contains(&last)
 }
 
 #[test]

@@ -1,6 +1,6 @@
 // Texts of the fields that a driver's or a door's schema describes. A leaf brings them along in its own catalogue:
-// `driver.<id>.field.<name>`, `.hint.<name>` and `.choice.<name>.<value>`, where the name is the path joined by dots, or
-// the end of it: the longest one that has a text counts. What has none shows what the schema says.
+// `driver.<id>.field.<name>`, `.hint.<name>` and `.choice.<name>.<value>`. The name is the path joined by dots, or the
+// end of it: the longest one that has a text counts. What has none shows what the schema says.
 import type { Choice, Field, Path } from "../kit/schema";
 import { has, t } from ".";
 

@@ -164,8 +164,9 @@ fn check_write(
             .arg("address", point.address.as_str())
             .at(place));
     }
-    if !point.value_type.is_numeric() {
-        let detail = "only numbers and bool values can be written: leave the write policy out";
+    // Text carries the arguments of a method; range and step do not apply to it.
+    if point.value_type == ValueType::Bytes {
+        let detail = "bytes cannot be written: leave the write policy out, or choose another type";
         return Err(Fault::new("point.not-writable", detail).at(place));
     }
     check_bounds(write.min, write.max, &format!("{place}/min"))?;

@@ -3,7 +3,7 @@
 use futures_util::FutureExt;
 use sdk::{DeviceCounters, DeviceTask, Outage, OutageKind, Outbox};
 use std::{panic::AssertUnwindSafe, sync::Arc};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use types::{Fault, Quality, codes, random_bytes};
 
 use crate::{
@@ -21,6 +21,8 @@ pub(crate) struct Supervised {
     pub(crate) status: Status,
     pub(crate) counters: Arc<DeviceCounters>,
     pub(crate) writes: WriteSlot,
+    /// Rung when waiting makes no sense any more.
+    pub(crate) hurry: Arc<Notify>,
 }
 
 /// Runs until it is aborted.
@@ -44,7 +46,10 @@ pub(crate) async fn supervise(device: Supervised) {
         let now = clock.now();
         device.status.set(state, now, Some(outage.fault), Some(now.plus(wait)));
         device.outbox.lost(now, quality).await;
-        clock.sleep(wait).await;
+        tokio::select! {
+            () = clock.sleep(wait) => {}
+            () = device.hurry.notified() => backoff.succeeded(),
+        }
     }
 }
 

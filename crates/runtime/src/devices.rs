@@ -7,7 +7,10 @@ use std::{
     collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, PoisonError},
 };
-use tokio::{sync::mpsc, task::JoinHandle};
+use tokio::{
+    sync::{Notify, mpsc},
+    task::JoinHandle,
+};
 use types::{Device, ObjectId, OrgId, PointId, Quality, Section, SourceId, Stored, Value};
 
 use crate::{
@@ -53,6 +56,7 @@ struct Running {
     status: Status,
     counters: Arc<DeviceCounters>,
     writes: WriteSlot,
+    hurry: Arc<Notify>,
     task: Option<JoinHandle<()>>,
 }
 
@@ -129,6 +133,7 @@ impl Devices {
         let now = self.parts.reaches.clock.now();
         let state = if spec.enabled { DeviceState::Connecting } else { DeviceState::Disabled };
         let (status, writes) = (Status::new(state, now), WriteSlot::default());
+        let hurry = Arc::new(Notify::new());
         let task = if spec.enabled {
             let supervised = Supervised {
                 spec: spec.clone(),
@@ -137,13 +142,14 @@ impl Devices {
                 status: status.clone(),
                 counters: counters.clone(),
                 writes: writes.clone(),
+                hurry: hurry.clone(),
             };
             Some(tokio::spawn(supervise(supervised)))
         } else {
             outbox.lost(now, Quality::BAD_OUT_OF_SERVICE).await;
             None
         };
-        self.lock().insert(spec.id, Running { spec, outbox, status, counters, writes, task });
+        self.lock().insert(spec.id, Running { spec, outbox, status, counters, writes, hurry, task });
     }
 
     async fn stop(&self, device: ObjectId) {
@@ -173,6 +179,14 @@ impl Devices {
         let running = self.lock();
         let found = running.get(&device).filter(|r| r.spec.org == org && r.outbox.is_online())?;
         found.writes.get()
+    }
+
+    /// Devices of one driver of an organisation, or one device, that wait before another try need not wait any longer:
+    /// a person changed what kept them away.
+    pub(crate) fn hurry(&self, org: OrgId, is_meant: impl Fn(ObjectId, &str) -> bool) {
+        let running = self.lock();
+        let ours = running.values().filter(|r| r.spec.org == org && r.status.waits());
+        ours.filter(|r| is_meant(r.spec.id, &r.spec.driver)).for_each(|r| r.hurry.notify_one());
     }
 
     /// A value that was read outside of the polling, right after a write.

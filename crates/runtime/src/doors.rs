@@ -173,7 +173,7 @@ impl Doors {
             let now = Now { state: DoorState::Closed, since, fault: None, retry_at: None };
             Arc::new(Known {
                 status: DoorStatus::default(),
-                arrivals: Arrivals::default(),
+                arrivals: self.reaches.hall(org, id).1,
                 now: Mutex::new(now),
                 task: Mutex::default(),
             })

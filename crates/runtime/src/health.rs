@@ -78,6 +78,11 @@ impl Status {
         *now = StatusNow { state, since, fault, retry_at };
     }
 
+    /// It is lost and waits before it is tried again.
+    pub(crate) fn waits(&self) -> bool {
+        matches!(self.lock().state, DeviceState::Waiting | DeviceState::Failed)
+    }
+
     /// All of it. A device is online as soon as its driver said so.
     pub(crate) fn health(&self, outbox: &DeviceOutbox, counters: &sdk::DeviceCounters) -> DeviceHealth {
         let now = self.lock().clone();

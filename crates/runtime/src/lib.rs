@@ -219,6 +219,14 @@ impl Runtime {
     pub fn device_health(&self, org: OrgId) -> HashMap<ObjectId, DeviceHealth> {
         self.0.devices.health(org)
     }
+    /// Tries a device that waits again at once.
+    pub fn retry_device(&self, org: OrgId, device: ObjectId) {
+        self.0.devices.hurry(org, |id, _| id == device);
+    }
+    /// Tries all waiting devices of a driver again at once: whom to trust has changed.
+    pub fn retry_driver(&self, org: OrgId, driver: &str) {
+        self.0.devices.hurry(org, |_, of| of == driver);
+    }
     /// 禁止下发.
     pub fn write_lock(&self) -> &WriteLock {
         &self.0.writes.lock

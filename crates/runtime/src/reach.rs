@@ -1,7 +1,7 @@
 //! Makes what drivers and doors reach: one hall for each driver of each organisation, secrets and trust of that pair.
 
 use access::{Certificates, LeafSecrets, LeafTrust, Seal};
-use sdk::{Clock, Door, Hall, Ids, Net, Reach, Secrets, Trust};
+use sdk::{Arrivals, Clock, Door, Hall, Ids, Net, Reach, Secrets, Trust};
 use std::{
     collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, PoisonError},
@@ -21,8 +21,8 @@ pub(crate) struct Reaches {
     halls: Halls,
 }
 
-/// The halls there are, by organisation and driver.
-type Halls = Arc<Mutex<HashMap<(OrgId, &'static str), Hall>>>;
+/// The halls there are and who waits before them, by organisation and driver.
+type Halls = Arc<Mutex<HashMap<(OrgId, &'static str), (Hall, Arrivals)>>>;
 
 impl Reaches {
     pub(crate) fn new(parts: &crate::Parts, doors: Arc<BTreeMap<&'static str, Door>>) -> Reaches {
@@ -55,19 +55,22 @@ impl Reaches {
             clock: self.clock.clone(),
             ids: ids.clone(),
         };
+        let (hall, arrivals) = self.hall(org, leaf);
         Reach {
             clock: self.clock.clone(),
             net: self.net.clone(),
-            hall: self.hall(org, leaf),
+            hall,
+            arrivals,
             secrets: Secrets::new(Arc::new(secrets)),
             trust: Trust::new(Arc::new(trust)),
             ids,
         }
     }
 
-    fn hall(&self, org: OrgId, leaf: &'static str) -> Hall {
-        let Some(door) = self.doors.get(leaf) else { return Hall::none() };
+    /// What a door and its devices share, and who waits before it.
+    pub(crate) fn hall(&self, org: OrgId, leaf: &'static str) -> (Hall, Arrivals) {
+        let Some(door) = self.doors.get(leaf) else { return (Hall::none(), Arrivals::default()) };
         let mut halls = self.halls.lock().unwrap_or_else(PoisonError::into_inner);
-        halls.entry((org, leaf)).or_insert_with(door.hall).clone()
+        halls.entry((org, leaf)).or_insert_with(|| ((door.hall)(), Arrivals::default())).clone()
     }
 }

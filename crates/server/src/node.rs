@@ -40,6 +40,10 @@ pub trait Running: Send + Sync {
         driver: &str,
         config: &serde_json::Value,
     ) -> Result<serde_json::Value, Fault>;
+    /// Tries a device that waits again at once.
+    fn retry_device(&self, org: OrgId, device: ObjectId);
+    /// Tries all waiting devices of a driver again at once.
+    fn retry_driver(&self, org: OrgId, driver: &str);
     /// The doors of an organisation.
     fn doors(&self, org: OrgId) -> sdk::BoxFuture<'_, Result<Vec<DoorView>, Fault>>;
     /// Sets a door.

@@ -9,7 +9,7 @@ use std::{
 use types::Time;
 
 use crate::{
-    BoxFuture, Clock, ClockPort, Hall, Ids, Listener, ListenerPort, Net, NetPort, Reach, SerialBus,
+    Arrivals, BoxFuture, Clock, ClockPort, Hall, Ids, Listener, ListenerPort, Net, NetPort, Reach, SerialBus,
     SerialSettings, Stream, fake,
 };
 
@@ -21,6 +21,7 @@ pub fn host_reach(hall: Hall) -> Reach {
         clock,
         net: host_net(),
         hall,
+        arrivals: Arrivals::default(),
         secrets: fake::secrets(),
         trust: fake::TrustList::default().handle(),
     }

@@ -50,6 +50,7 @@ async fn reject(node: Node, scope: Scope, Path(id): Path<String>) -> Result<Resp
 async fn judge(node: Node, scope: Scope, id: &str, trusted: bool) -> Result<Response, Problem> {
     let id = path_id(id)?;
     let judged = node.certificates().judge(scope.org, &scope.caller.name, id, trusted).await?;
+    node.running().retry_driver(scope.org, &judged.body.leaf);
     Ok(item(StatusCode::OK, judged))
 }
 

@@ -35,6 +35,9 @@ pub(crate) fn routes() -> Vec<Route> {
             .summary("Change a device")
             .body::<Device>()
             .returns::<Item<Device>>(200),
+        route(Method::Post, "/devices/{id}/retry", Permission::Configure, retry)
+            .summary("Try a lost device again at once instead of waiting")
+            .returns_nothing(204),
         route(Method::Delete, "/devices/{id}", Permission::Configure, delete)
             .summary("Remove a device; its history stays")
             .query("with_points", "true removes its points too", false)
@@ -103,6 +106,12 @@ async fn update(
     let (id, revision) = (path_id(&id)?, if_match(&headers)?);
     let changed = node.plant().update_device(scope.org, &scope.caller.name, id, revision, device).await?;
     Ok(item(StatusCode::OK, changed))
+}
+
+async fn retry(node: Node, scope: Scope, Path(id): Path<String>) -> Result<StatusCode, Problem> {
+    let device = node.plant().device(scope.org, path_id(&id)?).await?;
+    node.running().retry_device(scope.org, device.id);
+    Ok(StatusCode::NO_CONTENT)
 }
 
 #[derive(Deserialize)]

@@ -80,7 +80,7 @@ export const draftOfNode = (
   address: node.address,
   cell: node.address,
   value_type: node.value_type ?? undefined,
-  value: undefined,
+  value: node.facts.find(([name]) => name === "value")?.[1],
   name: freeName(node.name, taken, above),
   unit: unitOf(node.facts, units),
   gain: "1",

@@ -96,19 +96,36 @@ export const ofCell = (cell: RawCell): Message => ({
   text: cell.text === undefined ? hexLines(cell.hex ?? "") : readable(cell.text),
 });
 
+/** One value of a message, and the ways to read it, the likeliest first. */
+export interface Said {
+  /** Where it stands in the message, such as `/motor/rpm`. */
+  place: string;
+  ways: Candidate[];
+}
+
 export interface Channel {
   name: string;
-  candidates: Candidate[];
+  said: Said[];
+}
+
+/** What is left of an address without the channel before and the type behind. */
+function placeOf({ address, reading, value_type }: Candidate, channel: string): string {
+  const words = address.slice(channel.length).trim().split(" ");
+  if (words[words.length - 1] === value_type) words.pop();
+  return words.join(" ") || reading;
 }
 
 /** Candidates by the channel whose messages hold them; what no message is there for stands under its own first word. */
 export function channelsOf(candidates: Iterable<Candidate>, cells: RawCell[]): Channel[] {
   const names = [...new Set(cells.map((cell) => cell.address))].sort((a, b) => b.length - a.length);
-  const channels = new Map<string, Candidate[]>();
+  const channels = new Map<string, Map<string, Candidate[]>>();
   for (const candidate of candidates) {
     const { address } = candidate;
     const name = names.find((one) => address === one || address.startsWith(`${one} `)) ?? address.split(" ")[0]!;
-    channels.set(name, [...(channels.get(name) ?? []), candidate]);
+    const said = channels.get(name) ?? new Map<string, Candidate[]>();
+    const place = placeOf(candidate, name);
+    channels.set(name, said.set(place, [...(said.get(place) ?? []), candidate]));
   }
-  return [...channels].map(([name, held]) => ({ name, candidates: held })).sort((a, b) => (a.name < b.name ? -1 : 1));
+  const sorted = [...channels].sort(([a], [b]) => (a < b ? -1 : 1));
+  return sorted.map(([name, said]) => ({ name, said: [...said].map(([place, ways]) => ({ place, ways })) }));
 }
