@@ -5,6 +5,8 @@ pub fn drivers() -> Vec<sdk::Driver> {
     Vec::from([
         #[cfg(feature = "driver-modbus")]
         driver_modbus::driver(),
+        #[cfg(feature = "driver-opcua")]
+        driver_opcua::driver(),
     ])
 }
 
