@@ -25,7 +25,9 @@ fn the_map_is_the_tree() {
         .collect();
     let missing: Vec<&String> = folders.iter().filter(|folder| !mapped.contains(folder.as_str())).collect();
     assert!(missing.is_empty(), "ARCHITECTURE.md: give each of these a row `| `path` | … |`: {missing:?}");
-    let gone: Vec<&&str> = mapped.iter().filter(|path| !root().join(path.trim_end_matches("/*")).exists()).collect();
+    // A row for leaves is there before the first of them.
+    let gone: Vec<&&str> =
+        mapped.iter().filter(|path| !path.ends_with("/*") && !root().join(path).exists()).collect();
     assert!(gone.is_empty(), "ARCHITECTURE.md: these rows name what is not there: {gone:?}");
 }
 
