@@ -12,7 +12,10 @@ pub fn drivers() -> Vec<sdk::Driver> {
 
 /// The apps of this build, in the order of their names.
 pub fn apps() -> Vec<sdk::App> {
-    Vec::new()
+    Vec::from([
+        #[cfg(feature = "app-alarms")]
+        app_alarms::app(),
+    ])
 }
 
 /// The doors of this build, in the order of their names.
