@@ -47,8 +47,7 @@ struct LeafPolicy {
 }
 
 fn policy() -> Policy {
-    let mut policy: Policy =
-        toml::from_str(&read("docs/dependencies.toml")).expect("docs/dependencies.toml");
+    let mut policy: Policy = toml::from_str(&read("docs/dependencies.toml")).expect("docs/dependencies.toml");
     for leaf in xtask::leaf::leaves(&root()).expect("the leaves are in order") {
         let file = format!("{}/dependencies.toml", leaf.path());
         if root().join(&file).exists() {
@@ -186,7 +185,10 @@ fn each_package_is_there_once() {
         wrong,
     );
     let idle = accepted.into_iter().filter(|name| !twice.contains_key(name)).collect();
-    none("Exceptions that nothing needs any more; remove them from docs/dependencies.toml or the leaf's dependencies.toml:", idle);
+    none(
+        "Exceptions that nothing needs any more; remove them from docs/dependencies.toml or the leaf's dependencies.toml:",
+        idle,
+    );
 }
 
 #[test]

@@ -5,6 +5,8 @@ pub fn drivers() -> Vec<sdk::Driver> {
     Vec::from([
         #[cfg(feature = "driver-modbus")]
         driver_modbus::driver(),
+        #[cfg(feature = "driver-mqtt")]
+        driver_mqtt::driver(),
         #[cfg(feature = "driver-opcua")]
         driver_opcua::driver(),
     ])
@@ -23,5 +25,7 @@ pub fn doors() -> Vec<sdk::Door> {
     Vec::from([
         #[cfg(feature = "driver-modbus")]
         driver_modbus::door(),
+        #[cfg(feature = "driver-mqtt")]
+        driver_mqtt::door(),
     ])
 }
