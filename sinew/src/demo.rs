@@ -1,5 +1,5 @@
-//! `sinew demo`: a node and, in a process of its own, a simulated plant that speaks Modbus TCP. No value reaches the
-//! node except through its driver.
+//! `sinew demo`: a node and, in a process of its own, a simulated plant that speaks Modbus TCP, OPC UA and MQTT. No value
+//! reaches the node except through its drivers.
 
 use clap::Args;
 use std::{net::SocketAddr, path::PathBuf, process::Stdio};
@@ -15,8 +15,14 @@ mod provision;
 
 /// Where the simulated plant takes commands.
 pub(crate) const CONTROL_PORT: u16 = 15_019;
-/// Modbus TCP ports of the simulated plant start here.
+/// Ports of the simulated devices that listen start here.
 const FIRST_PORT: u16 = 15_020;
+/// Where the node's broker waits for the simulated devices that come by themselves: not 1883, which a broker of this
+/// machine may have.
+const MQTT_PORT: u16 = 18_830;
+/// What the plant may say in a demo. The library behind its OPC UA servers complains of keys that an open server on
+/// loopback does not have.
+const PLANT_LOG: &str = "warn,opcua_server=off,opcua_core=off,opcua_crypto=off";
 
 /// Options of `sinew demo`.
 #[derive(Args)]
@@ -40,12 +46,15 @@ pub(crate) struct PlantOptions {
     /// The same seed gives the same plant.
     #[arg(long, default_value_t = 7)]
     seed: u64,
-    /// First of the Modbus TCP ports; 0 takes free ones.
+    /// First of the ports of devices that listen (Modbus TCP, OPC UA); 0 takes free ones.
     #[arg(long, default_value_t = FIRST_PORT)]
     first_port: u16,
     /// Port for commands; 0 takes a free one.
     #[arg(long, default_value_t = CONTROL_PORT)]
     control_port: u16,
+    /// Port of the node's MQTT broker, which the meters connect to; 0 takes a free one for a demo.
+    #[arg(long, default_value_t = MQTT_PORT)]
+    mqtt_port: u16,
 }
 
 /// Runs node and plant until stopped.
@@ -55,9 +64,11 @@ pub(crate) async fn demo(mut config: Config, options: DemoOptions) -> Result<(),
     // The demo is a node of its own, whatever store this machine's real node uses.
     config.records.url.clear();
     let listener = bind(config.server.listen).await.map_err(|e| e.to_string())?;
-    let (_plant, ports) = start_plant(&options.plant).await?;
     let node = Node::start(&config).await.map_err(|e| e.to_string())?;
-    let links = provision::provision(&node, &ports).await?;
+    let org = provision::organisation(&node).await?;
+    let mqtt_port = provision::open_broker(&node, org, options.plant.mqtt_port).await?;
+    let (_plant, ports) = start_plant(&PlantOptions { mqtt_port, ..options.plant }).await?;
+    let links = provision::provision(&node, org, &ports).await?;
     let address = listener.local_addr().map_err(|e| e.to_string())?;
     let url = format!("http://{address}/#/link/{}", links.engineer.reveal());
     println!("The demo plant runs. Open (once, within ten minutes, on this machine):\n\n  {url}\n");
@@ -79,6 +90,8 @@ async fn start_plant(
         .args(["--seed", &options.seed.to_string()])
         .args(["--first-port", &options.first_port.to_string()])
         .args(["--control-port", &options.control_port.to_string()])
+        .args(["--mqtt-port", &options.mqtt_port.to_string()])
+        .env("SINEW_LOG_LEVEL", PLANT_LOG)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .kill_on_drop(true)
@@ -101,7 +114,9 @@ pub(crate) async fn plant(options: PlantOptions) -> Result<(), String> {
         seed: options.seed,
         first_port: options.first_port,
         control_port: options.control_port,
+        mqtt_port: options.mqtt_port,
         clock: runtime::host_clock(),
+        net: runtime::host_net(),
     })
     .await?;
     println!("{}", serde_json::to_string(&started.ports).map_err(|e| e.to_string())?);

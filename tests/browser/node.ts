@@ -1,6 +1,7 @@
 // The real binary and other people's servers as processes, for the journeys.
 import { spawn, type ChildProcess } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -50,7 +51,7 @@ export async function serve(): Promise<NodeProcess> {
 /** The demo, as `cargo x demo` starts it. */
 export async function demo(): Promise<NodeProcess> {
   const folder = mkdtempSync(join(tmpdir(), "sinew-browser-demo-"));
-  const free = ["--first-port", "0", "--control-port", "0", "--listen", "127.0.0.1:0"];
+  const free = ["--first-port", "0", "--control-port", "0", "--mqtt-port", "0", "--listen", "127.0.0.1:0"];
   const child = spawn(binary, ["demo", "--no-browser", "--dir", folder, ...free], {
     env: { ...process.env, SINEW_LOG_LEVEL: "warn" },
     stdio: ["ignore", "pipe", "inherit"],
@@ -64,16 +65,46 @@ export interface Peer extends Running {
   points: { name: string; value: number | string; unit: string }[];
 }
 
+const cache = join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "sinew/peers");
+const peers = join(import.meta.dirname, "../peers");
+
 /** The pymodbus device of `tests/peers`, with a map that only it knows: of what it prints only the physical values and
  *  the port are passed on. */
 export async function pymodbus(unit: number, base: number, seed: number): Promise<Peer> {
-  const cache = process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache");
-  const python = join(cache, "sinew/peers/modbus/python/bin/python");
-  const script = join(import.meta.dirname, "../peers/modbus/pymodbus_server.py");
+  const python = join(cache, "modbus/python/bin/python");
+  const script = join(peers, "modbus/pymodbus_server.py");
   const child = spawn(python, [script, "--unit", `${unit}`, "--base", `${base}`, "--seed", `${seed}`], {
     stdio: ["ignore", "pipe", "inherit"],
   });
   const [text] = await lines(child, [/(\{.*)/]);
   const { port, points } = JSON.parse(text!) as Peer;
   return { port, points: points.map(({ name, value, unit }) => ({ name, value, unit })), stop: stopper(child) };
+}
+
+export interface OpcuaPeer extends Running {
+  url: string;
+  /** SHA-256 of its certificate in hex, as its administrator reads it on the server. */
+  thumbprint: string;
+}
+
+/** The asyncua server of `tests/peers` with a certificate made just now. It offers nothing without encryption. */
+export async function asyncua(): Promise<OpcuaPeer> {
+  const folder = mkdtempSync(join(tmpdir(), "sinew-browser-asyncua-"));
+  const python = join(cache, "opcua/python/bin/python");
+  const child = spawn(python, [join(import.meta.dirname, "../../drivers/opcua/tests/peers/asyncua_server.py"), "--no-none", "--folder", folder], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  const [text] = await lines(child, [/(\{.*)/]);
+  const { url } = JSON.parse(text!) as { url: string };
+  const thumbprint = createHash("sha256").update(readFileSync(join(folder, "good.der"))).digest("hex");
+  return { url, thumbprint, stop: stopper(child, folder) };
+}
+
+/** A device written with the ThingsBoard Python client, unmodified: it is told a port and its access token. */
+export function thingsboard(port: number, token: string): Running {
+  const python = join(cache, "mqtt/requirements-thingsboard/bin/python");
+  const script = join(peers, "mqtt/tb_device.py");
+  // It ends with its input, and prints what it sees; nobody needs that here.
+  const child = spawn(python, [script, "--port", `${port}`, "--token", token], { stdio: ["pipe", "ignore", "ignore"] });
+  return { stop: stopper(child) };
 }

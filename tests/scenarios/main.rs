@@ -1,7 +1,9 @@
 //! Whole-product scenarios: everything real, over the doors a user has.
 #![allow(clippy::print_stdout, reason = "tests say what they measured and what they passed over")]
 
+mod alarms;
 mod authority;
+mod doors;
 mod fake_commands;
 mod fake_records;
 mod fake_samples;
@@ -9,6 +11,9 @@ mod faults;
 mod gone;
 mod kill;
 mod ledger;
+#[path = "../../drivers/opcua/tests/peers/ready.rs"]
+#[allow(dead_code, reason = "other suites start more of these peers")]
+mod opcua;
 mod organisations;
 #[path = "../peers/start.rs"]
 mod peers;
@@ -16,4 +21,8 @@ mod postgres;
 mod process;
 mod soak;
 mod support;
+mod trust;
 mod writes;
+
+// The name under which peers of one protocol look for what they all share.
+use peers as start;

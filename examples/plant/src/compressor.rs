@@ -51,6 +51,8 @@ pub(crate) struct Compressor {
     /// What the transmitter says, which is not the truth while it is stuck.
     shown_c: f64,
     stuck: bool,
+    /// Of the oil in the separator vessel, which air and oil leave the screws for.
+    oil_c: f64,
     oil_bar: f64,
     discharge_bar: f64,
     filter_kpa: f64,
@@ -69,6 +71,9 @@ impl Compressor {
     /// Runs unloaded at most this long, then stops, in s: a motor may not be started more than some ten times an hour.
     const RUN_ON_S: f64 = 300.0;
     const START_S: f64 = 8.0;
+    /// What the vessel loses to the hall, in K, and how long its oil takes to follow the screws, in s.
+    const OIL_LOSS_K: f64 = 0.5;
+    const OIL_LAG_S: f64 = 2.0;
     /// Least oil pressure its transmitter can tell, in bar.
     const OIL_RESOLUTION_BAR: f64 = 0.001;
     /// Set-point range, in bar.
@@ -87,6 +92,7 @@ impl Compressor {
             discharge_c: 45.0,
             shown_c: 45.0,
             stuck: false,
+            oil_c: 44.0,
             oil_bar: 0.0,
             discharge_bar: 7.0,
             filter_kpa: noise.between(1.5, 4.0),
@@ -140,8 +146,10 @@ impl Compressor {
         self.power_kw = lag(self.power_kw, wanted_kw, 0.6, dt_s);
         // Three-phase current: I = P / (√3 U cos φ).
         self.current_a = self.power_kw * 1_000.0 / (3.0_f64.sqrt() * volts * power_factor);
-        // First-order thermal: τ = 3 min turning, 20 min standing.
-        self.discharge_c = lag(self.discharge_c, settle_c, if turning { 180.0 } else { 1_200.0 }, dt_s);
+        // First-order thermal: τ = 75 s turning, in the stream of oil, and 20 min standing.
+        self.discharge_c = lag(self.discharge_c, settle_c, if turning { 75.0 } else { 1_200.0 }, dt_s);
+        let vessel_c = self.discharge_c - Self::OIL_LOSS_K + 0.1 * self.noise.normal();
+        self.oil_c = lag(self.oil_c, vessel_c, Self::OIL_LAG_S, dt_s);
         if !self.stuck {
             self.shown_c = self.discharge_c + 0.15 * self.noise.normal();
         }
@@ -191,6 +199,7 @@ impl Compressor {
             "running" => return Some(Value::Bool(self.state != CompressorState::Standby)),
             "discharge_pressure" => self.discharge_bar,
             "discharge_temperature" => self.shown_c,
+            "oil_temperature" => self.oil_c,
             "oil_pressure" => self.oil_bar,
             "filter_pressure_drop" => self.filter_kpa,
             "motor_current" => self.current_a,

@@ -21,9 +21,9 @@ const COMMANDS: [(&str, &str); 9] = [
     ("fault spindle-stop on|off", "machining centre 3: power falls below its usual range at once"),
     (
         "fault stuck-sensor on|off",
-        "discharge temperature of compressor 2 freezes: stays in range, look for the flat line",
+        "discharge temperature of compressor 2 freezes: stays in range, look for the flat line, or compare it with the oil",
     ),
-    ("fault network-cut DEVICE [SECONDS]", "nobody answers at the device's port; `list` names the devices"),
+    ("fault network-cut DEVICE [SECONDS]", "the device's network is gone; `list` names the devices"),
     ("list", "which faults are on, and the devices whose network can be cut"),
     ("status", "a few figures of the plant"),
     ("speed 1..600", "time lapse: so many plant seconds a second"),

@@ -22,7 +22,7 @@ pub const CONTROL_CONNECTIONS_MAX: usize = 8;
 /// A control connection that says nothing for this long is closed.
 pub const CONTROL_SILENCE_MAX: Duration = Duration::from_secs(60);
 
-/// When each endpoint's network comes back, in the clock's monotonic time; in the past for one that is not cut.
+/// When each network comes back, in the clock's monotonic time; in the past for one that is not cut.
 pub(crate) type Cuts = BTreeMap<String, watch::Sender<Duration>>;
 
 /// What the control port works on.
@@ -30,7 +30,7 @@ pub(crate) struct Desk {
     pub(crate) plant: SharedPlant,
     pub(crate) speed: AtomicU32,
     pub(crate) cuts: Cuts,
-    /// Endpoint by device.
+    /// Network by device.
     pub(crate) devices: BTreeMap<String, String>,
     pub(crate) seed: u64,
     pub(crate) clock: Clock,

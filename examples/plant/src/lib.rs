@@ -1,4 +1,4 @@
-//! The demo plant: a small physical simulation of a works, served over real Modbus TCP.
+//! The demo plant: a small physical simulation of a works, served over real protocols.
 //!
 //! [`Plant`] is the physics: explicit state, fixed steps, no clock, no sockets. [`model`] is what an engineer would
 //! enter to connect it. [`start`] opens its ports. What is simulated and how is in README.md, and where each formula
@@ -9,6 +9,8 @@ mod calendar;
 mod compressor;
 mod control;
 mod desk;
+mod door;
+mod entries;
 mod line;
 mod machine;
 mod malfunction;
@@ -20,6 +22,7 @@ mod power;
 mod pump;
 mod registers;
 mod serve;
+mod tags;
 mod tooling;
 mod water;
 
@@ -31,6 +34,6 @@ pub use line::BUFFER_PARTS_MAX;
 pub use machine::MachineState;
 pub use malfunction::Malfunction;
 pub use manifest::ManifestError;
-pub use model::{Model, ModelDevice, ModelPlace, ModelPoint, Ports, model};
+pub use model::{Model, ModelDevice, ModelPlace, ModelPoint, ModelRule, Ports, model};
 pub use plant::{Balances, Plant, Refused};
 pub use serve::{Options, ServeError, Started, start};

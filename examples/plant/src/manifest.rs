@@ -1,21 +1,21 @@
-//! What `data/*.toml` says: the tree, the asset types, the register maps, the devices. The simulator serves it and
-//! provisioning reads it, so that there is one truth about every address.
-
-use std::collections::BTreeMap;
+//! What `data/*.toml` says: the tree, the asset types, the register maps, the devices, the alarm rules. The simulator
+//! serves it and provisioning reads it, so that there is one truth about every address.
 
 use driver_modbus::address::{Address, AddressError};
 use driver_modbus::pdu::Table;
 use driver_modbus::value::Encoding;
-use serde::Deserialize;
-use types::{Label, NodeKind, Unit, UnitError, Zone};
+use types::{Unit, UnitError, ValueType};
+
+use crate::entries::{DeviceEntry, File, Link, Map, MapRow, Place, Property, RuleEntry, Type, second};
 
 /// The files, one an area, in the order of the tree.
-const FILES: [(&str, &str); 5] = [
+const FILES: [(&str, &str); 6] = [
     ("site.toml", include_str!("../data/site.toml")),
     ("machining.toml", include_str!("../data/machining.toml")),
     ("air.toml", include_str!("../data/air.toml")),
     ("water.toml", include_str!("../data/water.toml")),
     ("power.toml", include_str!("../data/power.toml")),
+    ("alarms.toml", include_str!("../data/alarms.toml")),
 ];
 
 /// A mistake in a data file. Each says what to correct.
@@ -40,129 +40,6 @@ pub enum ManifestError {
     Dimension { map: String, property: String, from: &'static str, to: &'static str },
 }
 
-/// A place in the tree.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Place {
-    pub(crate) key: String,
-    pub(crate) kind: NodeKind,
-    pub(crate) name: Label,
-    pub(crate) parent: Option<String>,
-    #[serde(rename = "type")]
-    pub(crate) asset_type: Option<String>,
-    pub(crate) zone: Option<Zone>,
-    #[serde(default)]
-    pub(crate) notes: BTreeMap<String, String>,
-}
-
-/// What a property's values are, whatever a register makes of them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Kind {
-    #[default]
-    Number,
-    Count,
-    State,
-    Switch,
-    Text,
-}
-
-/// Bounds of a set-point.
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Setpoint {
-    pub(crate) min: f64,
-    pub(crate) max: f64,
-    pub(crate) step: f64,
-}
-
-/// A property of an asset type; the simulation gives it in `unit`.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Property {
-    pub(crate) key: String,
-    pub(crate) name: Label,
-    #[serde(default)]
-    pub(crate) kind: Kind,
-    #[serde(default = "no_unit")]
-    pub(crate) unit: String,
-    pub(crate) range: Option<[f64; 2]>,
-    /// Names of a state's values, from 0.
-    #[serde(default)]
-    pub(crate) states: Vec<Label>,
-    pub(crate) write: Option<Setpoint>,
-}
-
-fn no_unit() -> String {
-    "1".into()
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Type {
-    pub(crate) key: String,
-    pub(crate) name: Label,
-    pub(crate) properties: Vec<Property>,
-}
-
-/// One line of a register map.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct MapRow {
-    property: String,
-    at: String,
-    /// The device's own asset when left out.
-    asset: Option<String>,
-    /// The property's when left out.
-    unit: Option<String>,
-    gain: Option<f64>,
-    #[serde(default = "second")]
-    period_ms: u32,
-}
-
-fn second() -> u32 {
-    1_000
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Map {
-    key: String,
-    /// Order of numbers wider than a register, where a row does not say.
-    #[serde(default = "high_word_first")]
-    order: String,
-    /// Addresses that the device refuses, between those it knows.
-    #[serde(default)]
-    holes: Vec<String>,
-    rows: Vec<MapRow>,
-}
-
-fn high_word_first() -> String {
-    "abcd".into()
-}
-
-/// Something that speaks Modbus.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct DeviceEntry {
-    pub(crate) key: String,
-    pub(crate) name: String,
-    /// Devices of one endpoint share a TCP port, as behind a gateway.
-    pub(crate) endpoint: String,
-    pub(crate) unit_id: u8,
-    map: String,
-    asset: String,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct File {
-    places: Vec<Place>,
-    types: Vec<Type>,
-    maps: Vec<Map>,
-    devices: Vec<DeviceEntry>,
-}
-
 /// All files together.
 #[derive(Debug)]
 pub(crate) struct Manifest {
@@ -170,21 +47,25 @@ pub(crate) struct Manifest {
     pub(crate) types: Vec<Type>,
     maps: Vec<Map>,
     pub(crate) devices: Vec<DeviceEntry>,
+    pub(crate) rules: Vec<RuleEntry>,
 }
 
-/// One register of one device, bound to one quantity of the simulation.
+/// One value of one device, bound to one quantity of the simulation.
 #[derive(Debug, Clone)]
 pub(crate) struct Row {
     /// Key within the device.
     pub(crate) name: String,
     pub(crate) asset: String,
     pub(crate) property: Property,
-    pub(crate) address: Address,
     /// The address as people and drivers write it.
-    pub(crate) notation: String,
+    pub(crate) address: String,
+    /// Of what the device gives, before scaling.
+    pub(crate) value_type: ValueType,
+    /// Where it lies, in a device of registers.
+    pub(crate) register: Option<Address>,
     /// What the simulation gives it in.
     pub(crate) simulated: &'static Unit,
-    /// What the register gives it in.
+    /// What the device gives it in.
     pub(crate) unit: &'static Unit,
     pub(crate) gain: Option<f64>,
     pub(crate) period_ms: u32,
@@ -196,13 +77,15 @@ pub(crate) type Hole = (Table, u16, u16);
 impl Manifest {
     /// Reads the files that are compiled in.
     pub(crate) fn load() -> Result<Manifest, ManifestError> {
-        let mut all = Manifest { places: vec![], types: vec![], maps: vec![], devices: vec![] };
+        let mut all =
+            Manifest { places: vec![], types: vec![], maps: vec![], devices: vec![], rules: vec![] };
         for (file, text) in FILES {
             let part: File = toml::from_str(text).map_err(|error| ManifestError::Toml { file, error })?;
             all.places.extend(part.places);
             all.types.extend(part.types);
             all.maps.extend(part.maps);
             all.devices.extend(part.devices);
+            all.rules.extend(part.rules);
         }
         Ok(all)
     }
@@ -210,29 +93,70 @@ impl Manifest {
     /// Endpoint keys in the order of their first device; ports are given out in this order.
     pub(crate) fn endpoints(&self) -> Vec<&str> {
         let mut keys: Vec<&str> = Vec::new();
-        for device in &self.devices {
-            if !keys.contains(&device.endpoint.as_str()) {
-                keys.push(&device.endpoint);
+        for endpoint in self.devices.iter().filter_map(DeviceEntry::endpoint) {
+            if !keys.contains(&endpoint) {
+                keys.push(endpoint);
             }
         }
         keys
     }
 
-    fn map(&self, device: &DeviceEntry) -> Result<&Map, ManifestError> {
-        find(&self.maps, |map| &map.key, "map", &device.map, &device.key)
+    fn map(&self, key: &str, by: &str) -> Result<&Map, ManifestError> {
+        find(&self.maps, |map| &map.key, "map", key, by)
     }
 
     /// What the device holds where.
     pub(crate) fn rows(&self, device: &DeviceEntry) -> Result<Vec<Row>, ManifestError> {
-        let map = self.map(device)?;
-        map.rows.iter().map(|row| self.row(device, map, row)).collect()
+        match &device.link {
+            Link::Modbus { map, .. } => {
+                let map = self.map(map, &device.key)?;
+                map.rows.iter().map(|row| self.row(device, map, row)).collect()
+            }
+            Link::Opcua { .. } => self.named_rows(device, |asset, key, of| {
+                format!("nsu={};s={asset}/{key} {}", driver_opcua::sim::NAMESPACE, word(of))
+            }),
+            Link::Mqtt { .. } => {
+                self.named_rows(device, |_, key, of| format!("telemetry:{key} {}", word(of)))
+            }
+        }
+    }
+
+    /// All properties of a device's machine, where an address follows from asset, property and type.
+    fn named_rows(
+        &self,
+        device: &DeviceEntry,
+        address: impl Fn(&str, &str, ValueType) -> String,
+    ) -> Result<Vec<Row>, ManifestError> {
+        let asset_type = self.type_of(&device.asset, &device.key)?;
+        let row = |property: &Property| {
+            let wrong = |error| ManifestError::Unit { property: property.key.clone(), error };
+            let unit = Unit::parse(&property.unit).map_err(wrong)?;
+            let value_type = property.kind.value_type();
+            Ok(Row {
+                name: property.key.clone(),
+                asset: device.asset.clone(),
+                address: address(&device.asset, &property.key, value_type),
+                property: property.clone(),
+                value_type,
+                register: None,
+                simulated: unit,
+                unit,
+                gain: None,
+                period_ms: second(),
+            })
+        };
+        asset_type.properties.iter().map(row).collect()
+    }
+
+    fn type_of(&self, asset: &str, by: &str) -> Result<&Type, ManifestError> {
+        let place = find(&self.places, |place| &place.key, "place", asset, by)?;
+        let type_key = place.asset_type.clone().unwrap_or_default();
+        find(&self.types, |t| &t.key, "type", &type_key, asset)
     }
 
     fn row(&self, device: &DeviceEntry, map: &Map, row: &MapRow) -> Result<Row, ManifestError> {
         let asset = row.asset.as_ref().unwrap_or(&device.asset);
-        let place = find(&self.places, |place| &place.key, "place", asset, &device.key)?;
-        let type_key = place.asset_type.clone().unwrap_or_default();
-        let asset_type = find(&self.types, |t| &t.key, "type", &type_key, asset)?;
+        let asset_type = self.type_of(asset, &device.key)?;
         let property = find(&asset_type.properties, |p| &p.key, "property", &row.property, &map.key)?;
         let wrong = |error| ManifestError::Unit { property: property.key.clone(), error };
         let simulated = Unit::parse(&property.unit).map_err(wrong)?;
@@ -241,18 +165,21 @@ impl Manifest {
             let (map, property) = (map.key.clone(), property.key.clone());
             return Err(ManifestError::Dimension { map, property, from: simulated.code, to: unit.code });
         }
-        let (address, notation) = address(map, &row.at)?;
+        let (register, address) = address(map, &row.at)?;
         let name = match &row.asset {
             Some(asset) => format!("{asset}.{}", row.property),
             None => row.property.clone(),
         };
         let (gain, period_ms, asset, property) = (row.gain, row.period_ms, asset.clone(), property.clone());
-        Ok(Row { name, asset, property, address, notation, simulated, unit, gain, period_ms })
+        let value_type = register.encoding.value_type();
+        let register = Some(register);
+        Ok(Row { name, asset, property, address, value_type, register, simulated, unit, gain, period_ms })
     }
 
     /// Addresses that the device refuses though it knows some before and after.
     pub(crate) fn holes(&self, device: &DeviceEntry) -> Result<Vec<Hole>, ManifestError> {
-        let map = self.map(device)?;
+        let Link::Modbus { map, .. } = &device.link else { return Ok(Vec::new()) };
+        let map = self.map(map, &device.key)?;
         let parse = |text: &String| {
             let (place, last) = text.split_once('-')?;
             let first = Address::parse(&format!("{place} uint16")).ok()?;
@@ -262,6 +189,19 @@ impl Manifest {
             parse(text).ok_or_else(|| ManifestError::Hole { map: map.key.clone(), text: text.clone() })
         };
         map.holes.iter().map(hole).collect()
+    }
+}
+
+/// The type as drivers write it in an address.
+fn word(of: ValueType) -> &'static str {
+    match of {
+        ValueType::Bool => "bool",
+        ValueType::I64 => "i64",
+        ValueType::U64 => "u64",
+        ValueType::F32 => "f32",
+        ValueType::F64 => "f64",
+        ValueType::String => "string",
+        ValueType::Bytes => "bytes",
     }
 }
 

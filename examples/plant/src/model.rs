@@ -1,21 +1,23 @@
-//! The plant as an engineer would enter it: tree, asset types, devices and points, for provisioning.
+//! The plant as an engineer would enter it: tree, asset types, devices, points and alarm rules, for provisioning.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use types::{
     Asset, AssetType, Device, DeviceLimits, Label, Point, PropertyType, Scaling, ValueType, WritePolicy,
 };
 
-use crate::manifest::{Kind, Manifest, ManifestError, Property, Row};
+use crate::entries::{DeviceEntry, Link, Property, RuleEntry, Type};
+use crate::manifest::{Manifest, ManifestError, Row};
 
 /// Where the plant listens.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ports {
     /// Address of all of them.
     pub host: IpAddr,
-    /// Modbus TCP ports by endpoint key.
+    /// TCP ports of what listens, by endpoint key.
     pub endpoints: BTreeMap<String, u16>,
     /// The control port.
     pub control: u16,
@@ -28,10 +30,12 @@ pub struct Model {
     pub places: Vec<ModelPlace>,
     /// Asset types (物模型).
     pub types: Vec<AssetType>,
-    /// Modbus devices. Writes are off: an engineer enables them.
+    /// Devices, but for those that nobody has entered yet. Writes are off: an engineer enables them.
     pub devices: Vec<ModelDevice>,
     /// All points; those of set-points carry a write policy.
     pub points: Vec<ModelPoint>,
+    /// Alarm rules.
+    pub rules: Vec<ModelRule>,
 }
 
 /// A place or machine; `asset.parent` and `asset.asset_type` are still empty.
@@ -63,8 +67,23 @@ pub struct ModelPoint {
     pub device: String,
     /// Key of the place or machine it belongs to.
     pub asset: String,
+    /// Key of the property that it measures.
+    pub property: String,
     /// The rest.
     pub point: Point,
+}
+
+/// An alarm rule of one point.
+#[derive(Debug, Clone)]
+pub struct ModelRule {
+    /// Its name, which rules of like points share.
+    pub key: String,
+    /// The watched point, by its place in [`Model::points`].
+    pub point: usize,
+    /// The point that a deviation is taken from, likewise; belongs at `/condition/setpoint/point`.
+    pub setpoint: Option<usize>,
+    /// As the alarm app takes it; `point` is missing.
+    pub rule: serde_json::Value,
 }
 
 /// The model of a plant that listens at `ports`.
@@ -73,7 +92,7 @@ pub struct ModelPoint {
 /// [`ManifestError`] when a data file is wrong or `ports` lacks an endpoint.
 pub fn model(ports: &Ports) -> Result<Model, ManifestError> {
     let manifest = Manifest::load()?;
-    let mut model = Model { places: vec![], types: vec![], devices: vec![], points: vec![] };
+    let mut model = Model { places: vec![], types: vec![], devices: vec![], points: vec![], rules: vec![] };
     model.types.extend(manifest.types.iter().map(asset_type));
     for place in &manifest.places {
         let asset = Asset {
@@ -87,52 +106,72 @@ pub fn model(ports: &Ports) -> Result<Model, ManifestError> {
         let (key, parent) = (place.key.clone(), place.parent.clone());
         model.places.push(ModelPlace { key, parent, asset_type: place.asset_type.clone(), asset });
     }
-    for device in &manifest.devices {
-        let missing = || ManifestError::Missing {
-            kind: "endpoint",
-            key: device.endpoint.clone(),
-            by: device.key.clone(),
-        };
-        let port = ports.endpoints.get(&device.endpoint).ok_or_else(missing)?;
-        let config = serde_json::json!({
-            "transport": "tcp",
-            "host": ports.host.to_string(),
-            "port": port,
-            "unit_id": device.unit_id,
-        });
-        let key = device.key.clone();
-        model.devices.push(ModelDevice { key, device: modbus(device.name.clone(), config) });
-        for row in manifest.rows(device)? {
-            let (device, asset) = (device.key.clone(), row.asset.clone());
-            model.points.push(ModelPoint { device, asset, point: point(row) });
+    for entry in manifest.devices.iter().filter(|entry| !entry.stranger) {
+        model.devices.push(ModelDevice { key: entry.key.clone(), device: device(entry, ports)? });
+        for row in manifest.rows(entry)? {
+            let (device, asset, property) = (entry.key.clone(), row.asset.clone(), row.property.key.clone());
+            model.points.push(ModelPoint { device, asset, property, point: point(row) });
+        }
+    }
+    for entry in &manifest.rules {
+        for name in &entry.points {
+            model.rules.push(rule(entry, name, &model.points)?);
         }
     }
     Ok(model)
 }
 
-fn modbus(name: String, config: serde_json::Value) -> Device {
-    Device {
-        name,
-        driver: "modbus".into(),
+fn device(entry: &DeviceEntry, ports: &Ports) -> Result<Device, ManifestError> {
+    let port = |endpoint: &String| {
+        let missing =
+            || ManifestError::Missing { kind: "endpoint", key: endpoint.clone(), by: entry.key.clone() };
+        ports.endpoints.get(endpoint).copied().ok_or_else(missing)
+    };
+    let (driver, config) = match &entry.link {
+        Link::Modbus { endpoint, unit_id, .. } => {
+            let (host, port) = (ports.host.to_string(), port(endpoint)?);
+            ("modbus", json!({ "transport": "tcp", "host": host, "port": port, "unit_id": unit_id }))
+        }
+        Link::Opcua { endpoint } => {
+            let url = format!("opc.tcp://{}/", SocketAddr::new(ports.host, port(endpoint)?));
+            // Nothing is secured on a line that never leaves this machine.
+            ("opcua", json!({ "endpoint_url": url, "security_policy": "None", "allow_none": true }))
+        }
+        Link::Mqtt { token } => {
+            ("mqtt", json!({ "via": "broker", "username": token, "payload": { "profile": "thingsboard" } }))
+        }
+    };
+    Ok(Device {
+        name: entry.name.clone(),
+        driver: driver.into(),
         config,
         enabled: true,
         writes_enabled: false,
         limits: DeviceLimits::default(),
         source: None,
         added: None,
-    }
+    })
 }
 
-fn asset_type(from: &crate::manifest::Type) -> AssetType {
+/// The rule of one of an entry's points.
+fn rule(entry: &RuleEntry, name: &str, points: &[ModelPoint]) -> Result<ModelRule, ManifestError> {
+    let find = |asset: &str, property: &str| {
+        let found = points.iter().position(|point| point.asset == asset && point.property == property);
+        let (key, by) = (format!("{asset}.{property}"), entry.key.clone());
+        found.ok_or(ManifestError::Missing { kind: "point", key, by })
+    };
+    let (asset, property) = name.split_once('.').unwrap_or((name, ""));
+    let setpoint = entry.setpoint.as_ref().map(|other| find(asset, other)).transpose()?;
+    let mut rule = serde_json::Value::Object(entry.rule.clone());
+    rule["class"] = entry.key.clone().into();
+    Ok(ModelRule { key: entry.key.clone(), point: find(asset, property)?, setpoint, rule })
+}
+
+fn asset_type(from: &Type) -> AssetType {
     let property = |p: &Property| PropertyType {
         key: p.key.clone(),
         name: p.name.clone(),
-        value_type: match p.kind {
-            Kind::Number => ValueType::F64,
-            Kind::Count | Kind::State => ValueType::U64,
-            Kind::Switch => ValueType::Bool,
-            Kind::Text => ValueType::String,
-        },
+        value_type: p.kind.value_type(),
         unit: p.unit.clone(),
         range: p.range,
         states: states(p),
@@ -159,7 +198,7 @@ fn point(row: Row) -> Point {
     };
     let scaled = row.gain.is_some();
     Point {
-        value_type: if scaled { ValueType::F64 } else { row.address.encoding.value_type() },
+        value_type: if scaled { ValueType::F64 } else { row.value_type },
         scaling: row.gain.map(|gain| Scaling { gain, offset: 0.0 }),
         range: row.property.range.map(|range| range.map(shown)),
         states: states(&row.property),
@@ -172,7 +211,7 @@ fn point(row: Row) -> Point {
         name: row.name,
         label: row.property.name,
         device: None,
-        address: row.notation,
+        address: row.address,
         asset: None,
         unit: row.unit.code.into(),
         period_ms: row.period_ms,

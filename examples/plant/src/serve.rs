@@ -1,4 +1,4 @@
-//! The shell: opens the ports, runs the Modbus servers and the plant's clock.
+//! The shell: opens the ports, runs the devices and the plant's clock.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -6,24 +6,27 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use driver_modbus::sim;
-use sdk::{BoxFuture, Clock};
+use driver_mqtt::sim as mqtt;
+use sdk::{BoxFuture, Clock, Net};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::desk::{Cuts, Desk, serve_control};
+use crate::door::Door;
+use crate::entries::Link;
 use crate::manifest::{Manifest, ManifestError};
 use crate::model::Ports;
 use crate::plant::Plant;
 use crate::registers::{Endpoint, SharedPlant};
+use crate::tags::Tags;
 
 /// The only address it listens on: nothing here asks who is there.
 const HOST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 /// Steps of a host that slept are left out beyond this.
 const CATCH_UP_MAX: Duration = Duration::from_secs(2);
-/// Between attempts to take a port back after a cut.
-const REBIND_EVERY: Duration = Duration::from_millis(500);
+/// How often a meter publishes all its values.
+const PUBLISH_EVERY: Duration = Duration::from_secs(1);
 /// Plant time that passes before the doors open, so that temperatures and pressures have settled, in s.
 const WARM_UP_S: u32 = 3_600;
 
@@ -36,8 +39,12 @@ pub struct Options {
     pub first_port: u16,
     /// The control port; 0 takes a free one.
     pub control_port: u16,
+    /// Port of the MQTT broker on this machine that the meters connect to, whenever it is there.
+    pub mqtt_port: u16,
     /// Time.
     pub clock: Clock,
+    /// Ways out.
+    pub net: Net,
 }
 
 /// Why the plant does not start or no longer runs.
@@ -85,16 +92,23 @@ pub async fn start(options: Options) -> Result<Started, ServeError> {
             first => first.checked_add(offset).ok_or(ServeError::NoPorts(first))?,
         };
         let (listener, address) = listen(key, port).await?;
-        let registers = Arc::new(Endpoint::new(&manifest, key, plant.clone())?);
         ports.insert(key.to_string(), address.port());
-        doors.push(Door { key: key.to_string(), address, listener, registers });
+        doors.push((key.to_string(), door(&manifest, key, listener, address, &plant)?));
+    }
+    for device in &manifest.devices {
+        if let Link::Mqtt { token } = &device.link {
+            let tags = Tags::new(manifest.rows(device)?, plant.clone());
+            let meter = Box::new(meter(&device.key, token, options.mqtt_port));
+            let door = Door::Mqtt { device: meter, tags, net: options.net.clone() };
+            doors.push((device.network().to_string(), door));
+        }
     }
     let (control, control_address) = listen("control", options.control_port).await?;
     let desk = Desk {
         plant,
         speed: AtomicU32::new(1),
         cuts: Cuts::new(),
-        devices: manifest.devices.iter().map(|d| (d.key.clone(), d.endpoint.clone())).collect(),
+        devices: manifest.devices.iter().map(|d| (d.key.clone(), d.network().to_string())).collect(),
         seed: options.seed,
         clock: options.clock,
     };
@@ -102,12 +116,42 @@ pub async fn start(options: Options) -> Result<Started, ServeError> {
     Ok(Started { ports, run: Box::pin(async { Err(run(doors, control, desk).await.into()) }) })
 }
 
-/// One endpoint that listens.
-struct Door {
-    key: String,
-    address: SocketAddr,
+/// What listens at an endpoint: a machine with a server of its own, or devices of registers.
+fn door(
+    manifest: &Manifest,
+    key: &str,
     listener: TcpListener,
-    registers: Arc<Endpoint>,
+    address: SocketAddr,
+    plant: &SharedPlant,
+) -> Result<Door, ManifestError> {
+    let server = manifest
+        .devices
+        .iter()
+        .find(|device| matches!(&device.link, Link::Opcua { endpoint } if endpoint == key));
+    let (endpoint, plant) = (key.to_string(), plant.clone());
+    Ok(match server {
+        Some(device) => {
+            let tags = Tags::new(manifest.rows(device)?, plant);
+            Door::Opcua { key: endpoint, address, listener, tags }
+        }
+        None => {
+            let registers = Arc::new(Endpoint::new(manifest, key, plant)?);
+            Door::Modbus { key: endpoint, address, listener, registers }
+        }
+    })
+}
+
+/// A meter as it introduces itself.
+fn meter(key: &str, token: &str, port: u16) -> mqtt::Device {
+    mqtt::Device {
+        host: HOST.to_string(),
+        port,
+        client_id: key.to_string(),
+        username: Some(token.to_string()),
+        password: None,
+        style: mqtt::Style::Thingsboard,
+        period: PUBLISH_EVERY,
+    }
 }
 
 fn warm_plant(options: &Options) -> Plant {
@@ -128,12 +172,12 @@ async fn listen(endpoint: &str, port: u16) -> Result<(TcpListener, SocketAddr), 
     Ok((listener, bound))
 }
 
-async fn run(doors: Vec<Door>, control: TcpListener, mut desk: Desk) -> ServeError {
+async fn run(doors: Vec<(String, Door)>, control: TcpListener, mut desk: Desk) -> ServeError {
     let mut tasks = JoinSet::new();
-    for door in doors {
+    for (network, door) in doors {
         let (sender, cut) = watch::channel(Duration::ZERO);
-        desk.cuts.insert(door.key.clone(), sender);
-        tasks.spawn(serve_endpoint(door, cut, desk.clock.clone()));
+        desk.cuts.insert(network, sender);
+        tasks.spawn(door.serve(cut, desk.clock.clone()));
     }
     let desk = Arc::new(desk);
     tasks.spawn(serve_control(control, desk.clone()));
@@ -164,43 +208,5 @@ async fn advance(desk: Arc<Desk>) -> ServeError {
             at = at.plus(Plant::STEP);
             plant.step(Plant::STEP, at);
         }
-    }
-}
-
-/// Serves one endpoint; while it is cut nobody listens, so connecting is refused.
-async fn serve_endpoint(door: Door, mut cut: watch::Receiver<Duration>, clock: Clock) -> ServeError {
-    let Door { key, address, mut listener, registers } = door;
-    loop {
-        let serving = sim::serve(listener, registers.clone(), sim::Behaviour::tcp(clock.clone()));
-        tokio::select! {
-            error = serving => return ServeError::Stopped { endpoint: key, error },
-            () = cut_begins(&mut cut, &clock) => {}
-        }
-        listener = reopen(address, &mut cut, &clock).await;
-    }
-}
-
-/// Listens again once the cut is over, as soon as the port can be had.
-async fn reopen(address: SocketAddr, cut: &mut watch::Receiver<Duration>, clock: &Clock) -> TcpListener {
-    loop {
-        let until = *cut.borrow_and_update();
-        if clock.monotonic() < until {
-            tokio::select! {
-                () = clock.sleep_until(until) => {}
-                Ok(()) = cut.changed() => {}
-            }
-        } else if let Ok(listener) = TcpListener::bind(address).await {
-            return listener;
-        } else {
-            clock.sleep(REBIND_EVERY).await;
-        }
-    }
-}
-
-async fn cut_begins(cut: &mut watch::Receiver<Duration>, clock: &Clock) {
-    let begun = cut.wait_for(|until| *until > clock.monotonic()).await.is_ok();
-    if !begun {
-        // The control port is gone and with it anybody who could cut.
-        std::future::pending::<()>().await;
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use example_plant::{Malfunction, ModelPoint, Options, Plant, model, start};
-use sdk::contract::driver::host_clock;
+use sdk::contract::driver::{host_clock, host_reach};
 use types::Time;
 
 /// Plants to try: what shows must not hang on a lucky seed. 7 is the one the demo starts.
@@ -16,7 +16,14 @@ type Key = (String, String);
 
 /// The usual range of every property, by asset, in the unit the simulation gives it in.
 async fn ranges() -> Vec<(Key, [f64; 2])> {
-    let options = Options { seed: 4, first_port: 0, control_port: 0, clock: host_clock() };
+    let options = Options {
+        seed: 4,
+        first_port: 0,
+        control_port: 0,
+        mqtt_port: 1,
+        clock: host_clock(),
+        net: host_reach(sdk::Hall::none()).net,
+    };
     let served = start(options).await.expect("free ports");
     let model = model(&served.ports).expect("good data files");
     let mut found = Vec::new();
@@ -104,7 +111,14 @@ async fn a_stuck_sensor_stays_in_range_which_is_the_trouble_with_it() {
 
 #[tokio::test]
 async fn the_first_five_points_of_a_pump_are_the_telling_ones() {
-    let options = Options { seed: 4, first_port: 0, control_port: 0, clock: host_clock() };
+    let options = Options {
+        seed: 4,
+        first_port: 0,
+        control_port: 0,
+        mqtt_port: 1,
+        clock: host_clock(),
+        net: host_reach(sdk::Hall::none()).net,
+    };
     let model = model(&start(options).await.expect("free ports").ports).expect("good data files");
     let first = |asset: &str| {
         let mine = |entry: &&ModelPoint| entry.asset == asset;

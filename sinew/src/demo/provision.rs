@@ -1,12 +1,22 @@
 //! Makes the demo's organisation and enters the simulated plant into the plant model, as an engineer would.
 
 use access::{LinkFor, Role, Secret};
-use std::collections::HashMap;
-use types::{Fault, ObjectId, OrgId, Query};
+use sdk::{DoorInput, DoorState};
+use std::{collections::HashMap, time::Duration};
+use types::{CataloguedPoint, Fault, ObjectId, OrgId, Query};
 
 use crate::node::Node;
 
+mod rules;
+
 const ACTOR: &str = "demo";
+/// The driver whose door the demo opens.
+const BROKER: &str = "mqtt";
+/// A door that is not open after so long will not be.
+const OPEN_WITHIN: Duration = Duration::from_secs(5);
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// Where a device is, in its driver's config.
+const PLACES: [&str; 2] = ["port", "endpoint_url"];
 
 /// One-time link tokens.
 pub(crate) struct Links {
@@ -14,18 +24,54 @@ pub(crate) struct Links {
     pub(crate) admin: Secret,
 }
 
-/// Everything there, once; at a later start only what moved.
-pub(crate) async fn provision(node: &Node, ports: &example_plant::Ports) -> Result<Links, String> {
-    let model = example_plant::model(ports).map_err(|e| e.to_string())?;
-    let org = match node.access.organisations().into_iter().next() {
-        Some((org, _)) => org,
-        None => node.access.create_organisation(ACTOR, "演示工厂 Demo Works").await.map_err(text)?,
+/// The demo's organisation.
+pub(crate) async fn organisation(node: &Node) -> Result<OrgId, String> {
+    if let Some((org, _)) = node.access.organisations().into_iter().next() {
+        return Ok(org);
+    }
+    let org = node.access.create_organisation(ACTOR, "演示工厂 Demo Works").await.map_err(text)?;
+    node.runtime.start_apps(org);
+    Ok(org)
+}
+
+/// Opens the broker on this machine at a port, 0 for a free one, and gives the port. What else people set stays.
+pub(crate) async fn open_broker(node: &Node, org: OrgId, port: u16) -> Result<u16, String> {
+    let broker = async || {
+        let doors = node.runtime.doors(org).await.map_err(text)?;
+        doors.into_iter().find(|door| door.id == BROKER).ok_or("this build has no MQTT broker".to_string())
     };
+    let mut config = broker().await?.setting.config;
+    config["listen"] = format!("127.0.0.1:{port}").into();
+    node.runtime.set_door(org, ACTOR, BROKER, DoorInput { enabled: true, config }).await.map_err(texts)?;
+    let clock = node.runtime.clock();
+    let open = async {
+        loop {
+            let door = broker().await?;
+            let local = |address: &String| {
+                address.parse().ok().filter(|a: &std::net::SocketAddr| a.ip().is_loopback())
+            };
+            match (door.state, door.listening.iter().find_map(local), door.fault) {
+                (DoorState::Open, Some(address), _) => return Ok(address.port()),
+                (_, _, Some(fault)) => {
+                    return Err(format!("{fault}; or choose another port with --mqtt-port"));
+                }
+                _ => clock.sleep(LOOK_EVERY).await,
+            }
+        }
+    };
+    clock.timeout(OPEN_WITHIN, open).await.unwrap_or(Err("the MQTT broker does not open: see the log".into()))
+}
+
+/// Everything there, once; at a later start only what moved.
+pub(crate) async fn provision(
+    node: &Node,
+    org: OrgId,
+    ports: &example_plant::Ports,
+) -> Result<Links, String> {
+    let model = example_plant::model(ports).map_err(|e| e.to_string())?;
     let devices = all_devices(node, org).await?;
     if devices.is_empty() {
-        enter(node, org, model)
-            .await
-            .map_err(|faults| faults.iter().map(text_ref).collect::<Vec<_>>().join("\n"))?;
+        enter(node, org, model).await.map_err(texts)?;
     } else {
         follow_ports(node, org, devices, model).await?;
     }
@@ -37,8 +83,8 @@ pub(crate) async fn provision(node: &Node, ports: &example_plant::Ports) -> Resu
 fn text(fault: Fault) -> String {
     fault.to_string()
 }
-fn text_ref(fault: &Fault) -> String {
-    fault.to_string()
+fn texts(faults: Vec<Fault>) -> String {
+    faults.iter().map(Fault::to_string).collect::<Vec<_>>().join("\n")
 }
 
 async fn all_devices(node: &Node, org: OrgId) -> Result<Vec<types::Stored<types::Device>>, String> {
@@ -53,14 +99,20 @@ async fn follow_ports(
     devices: Vec<types::Stored<types::Device>>,
     model: example_plant::Model,
 ) -> Result<(), String> {
-    let configs: HashMap<String, serde_json::Value> =
-        model.devices.into_iter().map(|d| (d.device.name, d.device.config)).collect();
+    let planned: HashMap<String, types::Device> =
+        model.devices.into_iter().map(|d| (d.device.name.clone(), d.device)).collect();
     for mut device in devices {
-        let Some(config) = configs.get(&device.body.name) else { continue };
-        if device.body.config["port"] != config["port"] {
-            device.body.config["port"] = config["port"].clone();
-            let changed = node.plant.update_device(org, ACTOR, device.id, None, device.body).await;
-            changed.map_err(|faults| faults.iter().map(text_ref).collect::<Vec<_>>().join("\n"))?;
+        let Some(planned) = planned.get(&device.body.name).filter(|p| p.driver == device.body.driver) else {
+            continue;
+        };
+        let before = device.body.config.clone();
+        for place in PLACES {
+            if let Some(now) = planned.config.get(place) {
+                device.body.config[place] = now.clone();
+            }
+        }
+        if device.body.config != before {
+            node.plant.update_device(org, ACTOR, device.id, None, device.body).await.map_err(texts)?;
         }
     }
     Ok(())
@@ -92,6 +144,6 @@ async fn enter(node: &Node, org: OrgId, model: example_plant::Model) -> Result<(
         point.asset = places.get(&entry.asset).copied();
         point
     });
-    plant.create_points(org, ACTOR, points.collect()).await?;
-    Ok(())
+    let points: Vec<CataloguedPoint> = plant.create_points(org, ACTOR, points.collect()).await?;
+    rules::enter(node, org, &points, model.rules).await
 }

@@ -12,7 +12,7 @@ pub(crate) struct Node {
     pub(crate) runtime: Runtime,
     address: std::net::SocketAddr,
     threads: tokio::runtime::Runtime,
-    _dir: TempDir,
+    dir: TempDir,
 }
 
 fn random() -> Random {
@@ -24,7 +24,7 @@ impl Node {
         let dir = TempDir::new(name);
         let threads = tokio::runtime::Runtime::new().expect("threads");
         let (access, runtime, address) = threads.block_on(start(dir.path()));
-        Node { access, runtime, address, threads, _dir: dir }
+        Node { access, runtime, address, threads, dir }
     }
 
     /// A new organisation.
@@ -44,6 +44,13 @@ impl Node {
     /// Somebody who is not signed in.
     pub(crate) fn anybody(&self) -> Client {
         Client::new(self.address)
+    }
+
+    /// Everything in the record store's files, as bytes.
+    pub(crate) fn stored_bytes(&self) -> Vec<u8> {
+        let files = std::fs::read_dir(self.dir.path()).expect("the node's folder").flatten();
+        let records = files.filter(|file| file.file_name().to_string_lossy().starts_with("records.sqlite"));
+        records.flat_map(|file| std::fs::read(file.path()).expect("a store file")).collect()
     }
 
     pub(crate) fn block_on<T>(&self, work: impl Future<Output = T>) -> T {
