@@ -20,15 +20,21 @@ impl Calibration {
     pub(crate) fn take() -> Calibration {
         Calibration { fdatasync_p50_ms: fdatasync(), ping_pong_p50_us: ping_pong() }
     }
+    pub(crate) fn words(&self) -> String {
+        let Calibration { fdatasync_p50_ms: fdatasync, ping_pong_p50_us: ping_pong } = self;
+        format!("fdatasync {fdatasync:.2} ms, ping-pong {ping_pong:.0} us")
+    }
+    pub(crate) fn to_json(&self) -> serde_json::Value {
+        serde_json::json!({ "fdatasync_p50_ms": self.fdatasync_p50_ms, "ping_pong_p50_us": self.ping_pong_p50_us })
+    }
     /// Within twice the reference.
     pub(crate) fn is_quiet(&self) -> bool {
         self.fdatasync_p50_ms <= 2.0 * FDATASYNC_P50_MS && self.ping_pong_p50_us <= 2.0 * PING_PONG_P50_US
     }
 }
 
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+fn median(values: Vec<f64>) -> f64 {
+    crate::harness::figures::median(&values).unwrap_or(f64::NAN)
 }
 
 fn fdatasync() -> f64 {

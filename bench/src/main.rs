@@ -1,42 +1,64 @@
-//! Benches: `poll` and `idle`. Each runs the release binary as a process and reads its CPU time and memory from /proc.
+//! Benches, the only place where speed is measured: programs run as processes, and /proc says what they cost.
 #![allow(clippy::print_stdout, reason = "this is a command line")]
 
 mod calibration;
 #[path = "../../tests/scenarios/support/client.rs"]
 #[allow(dead_code, reason = "shared with the scenarios, which use all of it")]
 mod client;
+mod harness;
 mod idle;
+mod mqtt;
 mod node;
+mod opcua;
+mod peers;
 mod poll;
 
 use serde_json::{Value, json};
 
+use harness::{machine, options::Options, report::Exit};
+
+const USAGE: &str =
+    "poll | idle | mqtt | mqtt-qos0 | mqtt-qos1 | mqtt-idle | mqtt-slow | opcua-read: see bench/README.md";
+
 fn main() {
     let mut arguments = std::env::args().skip(1);
-    match arguments.next().as_deref() {
-        Some("poll") => poll::run(),
-        Some("idle") => idle::run(),
-        Some("simulator") => poll::simulator(),
-        _ => println!("poll | idle: see bench/README.md"),
-    }
+    let case = arguments.next().unwrap_or_default();
+    let options = Options::parse(arguments).unwrap_or_else(|why| {
+        println!("{why}");
+        std::process::exit(64)
+    });
+    let exit = match case.as_str() {
+        "poll" => poll::run(),
+        "idle" => idle::run(),
+        "simulator" => poll::simulator(),
+        "opcua-read" => opcua::run(&options),
+        "mqtt" => mqtt::CASES.iter().filter_map(|case| mqtt::run(case, &options)).max().unwrap_or(Exit::Good),
+        case => mqtt::run(case, &options).unwrap_or_else(|| {
+            println!("{USAGE}");
+            std::process::exit(64)
+        }),
+    };
+    std::process::exit(exit.code());
 }
 
 /// Writes `bench/results/<name>.json`, with what any figure needs beside it.
-fn report(name: &str, figures: Value, calibration: &calibration::Calibration) {
-    let output = std::process::Command::new("git").args(["rev-parse", "--short=12", "HEAD"]).output();
-    let commit = output.map(|o| String::from_utf8_lossy(&o.stdout).trim().to_string()).unwrap_or_default();
-    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+fn report(name: &str, figures: Value, calibration: &calibration::Calibration) -> Exit {
     let result = json!({
-        "name": name, "commit": commit, "load": load.trim(), "figures": figures,
-        "calibration": { "fdatasync_p50_ms": calibration.fdatasync_p50_ms, "ping_pong_p50_us": calibration.ping_pong_p50_us },
-        "measured": calibration.is_quiet(),
+        "name": name, "commit": machine::commit(), "load": machine::load(), "figures": figures,
+        "calibration": calibration.to_json(), "measured": calibration.is_quiet(),
     });
-    let text = serde_json::to_string_pretty(&result).expect("JSON");
+    let text = serde_json::to_string_pretty(&result).expect("plain JSON");
     println!("{text}");
     if !calibration.is_quiet() {
         println!("NOT MEASURED: the machine is too busy (see calibration); run it again");
     }
+    write_result(name, &text);
+    Exit::Good
+}
+
+fn write_result(name: &str, text: &str) {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("results");
     std::fs::create_dir_all(&folder).expect("the results folder can be made");
-    std::fs::write(folder.join(format!("{name}.json")), text + "\n").expect("the result can be written");
+    std::fs::write(folder.join(format!("{name}.json")), format!("{text}\n"))
+        .expect("the result can be written");
 }

@@ -12,15 +12,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{calibration::Calibration, node::Node, report};
+use crate::{calibration::Calibration, harness::report::Exit, node::Node, report};
 
 const CONNECTIONS: usize = 500;
 const POINTS: usize = 30;
 const WARM_UP: Duration = Duration::from_secs(10);
 const MEASURED: Duration = Duration::from_secs(60);
 
-pub(crate) fn run() {
-    let calibration = Calibration::take();
+pub(crate) fn run() -> Exit {
     let program = std::env::current_exe().expect("this program has a path");
     let mut simulator =
         Command::new(program).arg("simulator").stdout(Stdio::piped()).spawn().expect("the simulator starts");
@@ -30,27 +29,28 @@ pub(crate) fn run() {
     let port: u16 = port.trim().parse().expect("a port");
 
     let node = Node::start();
+    let calibration = Calibration::take();
     for n in 0..CONNECTIONS {
         add_device(&node, n, port);
     }
     std::thread::sleep(WARM_UP);
-    let (cpu, rows, start) = (node.cpu_s(), stored(&node), Instant::now());
+    let (cpu, rows, start) = (node.process.cpu_s(), stored(&node), Instant::now());
     std::thread::sleep(MEASURED);
     let seconds = start.elapsed().as_secs_f64();
-    let (cpu, rows) = (node.cpu_s() - cpu, stored(&node) - rows);
+    let (cpu, rows) = (node.process.cpu_s() - cpu, stored(&node) - rows);
     let devices = devices(&node);
     let sum = |key: &str| devices.iter().filter_map(|d| d["health"][key].as_u64()).sum::<u64>();
-    let (rss_mb, peak_mb) = node.memory_mb();
+    let memory = node.process.memory();
     let figures = json!({
         "connections": CONNECTIONS, "points_each": POINTS, "period_ms": 1_000, "seconds": seconds,
         "online": devices.iter().filter(|d| d["health"]["state"] == "online").count(),
         "rows_stored": rows, "rows_due": (CONNECTIONS * POINTS) as f64 * seconds,
         "late_cycles": sum("late_cycles"), "failures": sum("failures"), "shed_rows": sum("shed_rows"),
-        "cores": cpu / seconds, "rows_per_cpu_s": rows as f64 / cpu, "rss_mb": rss_mb, "peak_rss_mb": peak_mb,
+        "cores": cpu / seconds, "rows_per_cpu_s": rows as f64 / cpu, "rss_mb": memory.rss_mb, "peak_rss_mb": memory.peak_rss_mb,
     });
-    report("poll", figures, &calibration);
     let _killed = simulator.kill();
     let _reaped = simulator.wait();
+    report("poll", figures, &calibration)
 }
 
 fn add_device(node: &Node, n: usize, port: u16) {
@@ -96,13 +96,13 @@ impl sim::Registers for Counting {
 }
 
 /// The other process: prints its port and serves until it is killed.
-pub(crate) fn simulator() {
+pub(crate) fn simulator() -> ! {
     let threads = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    threads.block_on(async {
+    let ended = threads.block_on(async {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         println!("{}", listener.local_addr().expect("bound").port());
-        let behaviour = sim::Behaviour::tcp(runtime::host_clock());
-        let ended = sim::serve(listener, Arc::new(Counting(0.into())), behaviour).await;
-        panic!("the simulator stopped listening: {ended}");
+        let behaviour = sim::Behaviour::tcp(sdk::contract::driver::host_clock());
+        sim::serve(listener, Arc::new(Counting(0.into())), behaviour).await
     });
+    panic!("the simulator stopped listening: {ended}");
 }
