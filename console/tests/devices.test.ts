@@ -147,4 +147,17 @@ describe("messages", () => {
     const [channel] = channelsOf([way("f64"), way("i64")], [{ address: "a", hex: null }]);
     expect(channel?.said.map((one) => `${one.place} ${one.ways.length}`)).toEqual(["/n 2"]);
   });
+  it("stand together when addresses name a kind and no topic", () => {
+    const way = (address: string, value_type: Candidate["value_type"]): Candidate => ({
+      address: `${address} ${value_type}`,
+      reading: value_type,
+      value_type,
+      value: 1,
+      plausible: true,
+    });
+    const candidates = [way("telemetry:rpm", "f64"), way("telemetry:rpm", "i64"), way("telemetry:motor /x", "f64")];
+    const channels = channelsOf(candidates, [{ address: "v1/devices/me/telemetry", hex: null }]);
+    const told = channels.map(({ name, said }) => [name, ...said.map((one) => `${one.place} ${one.ways.length}`)]);
+    expect(told).toEqual([["telemetry", "rpm 2", "motor /x 1"]]);
+  });
 });

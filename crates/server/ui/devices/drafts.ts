@@ -44,7 +44,7 @@ export function freeName(wanted: string, taken: ReadonlySet<string>, above: stri
   }
 }
 
-const last = (text: string): string => text.split(/[/.]/).filter(Boolean).pop() ?? text;
+const last = (text: string): string => text.split(/[/.:]/).filter(Boolean).pop() ?? text;
 
 /** A register is named by its number, a value in a message by its last key. */
 function wantedName(candidate: Candidate): string {

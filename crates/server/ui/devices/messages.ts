@@ -108,20 +108,23 @@ export interface Channel {
   said: Said[];
 }
 
+/** The channel of an address that no message is there for: the kind before a colon, as in `telemetry:rpm`, else its first word. */
+const ownChannel = (address: string): string => /^[a-z]+(?=:)/.exec(address)?.[0] ?? address.split(" ")[0]!;
+
 /** What is left of an address without the channel before and the type behind. */
 function placeOf({ address, reading, value_type }: Candidate, channel: string): string {
-  const words = address.slice(channel.length).trim().split(" ");
+  const words = address.slice(channel.length).replace(/^:/, "").trim().split(" ");
   if (words[words.length - 1] === value_type) words.pop();
   return words.join(" ") || reading;
 }
 
-/** Candidates by the channel whose messages hold them; what no message is there for stands under its own first word. */
+/** Candidates by the channel whose messages hold them, or by the one that stands in their address. */
 export function channelsOf(candidates: Iterable<Candidate>, cells: RawCell[]): Channel[] {
   const names = [...new Set(cells.map((cell) => cell.address))].sort((a, b) => b.length - a.length);
   const channels = new Map<string, Map<string, Candidate[]>>();
   for (const candidate of candidates) {
     const { address } = candidate;
-    const name = names.find((one) => address === one || address.startsWith(`${one} `)) ?? address.split(" ")[0]!;
+    const name = names.find((one) => address === one || address.startsWith(`${one} `)) ?? ownChannel(address);
     const said = channels.get(name) ?? new Map<string, Candidate[]>();
     const place = placeOf(candidate, name);
     channels.set(name, said.set(place, [...(said.get(place) ?? []), candidate]));
