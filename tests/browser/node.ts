@@ -67,6 +67,7 @@ export interface Peer extends Running {
 
 const cache = join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "sinew/peers");
 const peers = join(import.meta.dirname, "../peers");
+const drivers = join(import.meta.dirname, "../../drivers");
 
 /** The pymodbus device of `tests/peers`, with a map that only it knows: of what it prints only the physical values and
  *  the port are passed on. */
@@ -87,13 +88,12 @@ export interface OpcuaPeer extends Running {
   thumbprint: string;
 }
 
-/** The asyncua server of `tests/peers` with a certificate made just now. It offers nothing without encryption. */
+/** The asyncua server of the OPC UA driver's tests, with a certificate made just now; all it offers is encrypted. */
 export async function asyncua(): Promise<OpcuaPeer> {
   const folder = mkdtempSync(join(tmpdir(), "sinew-browser-asyncua-"));
   const python = join(cache, "opcua/python/bin/python");
-  const child = spawn(python, [join(import.meta.dirname, "../../drivers/opcua/tests/peers/asyncua_server.py"), "--no-none", "--folder", folder], {
-    stdio: ["ignore", "pipe", "inherit"],
-  });
+  const script = join(drivers, "opcua/tests/peers/asyncua_server.py");
+  const child = spawn(python, [script, "--no-none", "--folder", folder], { stdio: ["ignore", "pipe", "inherit"] });
   const [text] = await lines(child, [/(\{.*)/]);
   const { url } = JSON.parse(text!) as { url: string };
   const thumbprint = createHash("sha256").update(readFileSync(join(folder, "good.der"))).digest("hex");

@@ -1,7 +1,8 @@
 // The promise: a real device whose map nobody has, right values in at most 3 minutes and 6 clicks; the trend one click
 // more; then a set-point is written and read back, and 禁止下发 stops it.
-import { expect, test, type Locator, type Page } from "@playwright/test";
+import { expect, test, type Page } from "@playwright/test";
 import { pymodbus, serve, type NodeProcess, type Peer } from "./node";
+import { Clicks, complain, setUp } from "./person";
 
 const CLICKS_MAX = 6;
 const MINUTES_MAX = 3;
@@ -22,34 +23,6 @@ test.afterEach(async () => {
   await device.stop();
   await node.stop();
 });
-
-/** Clicks are counted from sign-in on; typing is not clicking. */
-class Clicks {
-  count = 0;
-  async on(target: Locator): Promise<void> {
-    this.count += 1;
-    await target.click();
-  }
-}
-
-function complain(page: Page): string[] {
-  const complaints: string[] = [];
-  page.on("console", (message) => {
-    const expected = /Failed to load resource: the server responded with a status of (401|409|422)/;
-    if (["error", "warning"].includes(message.type()) && !expected.test(message.text())) complaints.push(message.text());
-  });
-  page.on("pageerror", (error) => complaints.push(error.message));
-  return complaints;
-}
-
-async function setUp(page: Page): Promise<void> {
-  await page.goto(node.url);
-  await page.getByTestId("setup-code").fill(node.setupCode!);
-  await page.getByTestId("setup-organisation").fill("Works One");
-  await page.getByTestId("setup-name").fill("anna");
-  await page.getByTestId("setup-password").fill("correct horse battery");
-  await page.getByTestId("setup-go").click();
-}
 
 /** The numbers on the page, as a person would compare them: to the digits shown. */
 async function shows(page: Page, value: number): Promise<boolean> {
@@ -120,7 +93,7 @@ for (const language of ["zh", "en"] as const) {
 
     test("an unknown device is read right in six clicks", async ({ page }) => {
       const complaints = complain(page);
-      await setUp(page);
+      await setUp(page, node);
       await expect(page.getByTestId("empty-action")).toBeVisible();
       const clicks = new Clicks();
       const started = Date.now();

@@ -4,7 +4,10 @@ import { alarms } from "./api";
 
 const ASK_EVERY_MS = 1_000;
 
-/** Rises with every change of an alarm or a rule; 0 before the first answer. */
+/**
+ * Rises with every change of an alarm or a rule; 0 before the first answer, and as long as nothing ever changed. The
+ * first question comes a second after the page has read its lists, so that no change falls between the two.
+ */
 export function useRevision(): { revision: Ref<number>; ask: () => Promise<void> } {
   const revision = ref(0);
   let asking = false;
@@ -18,7 +21,6 @@ export function useRevision(): { revision: Ref<number>; ask: () => Promise<void>
   };
   const timer = setInterval(() => void ask(), ASK_EVERY_MS);
   onScopeDispose(() => clearInterval(timer));
-  void ask();
   return { revision, ask };
 }
 
@@ -39,7 +41,5 @@ export function onNews(revision: Ref<number>, read: () => Promise<void>): void {
       void next();
     }
   };
-  watch(revision, (now, before) => {
-    if (before !== 0 && now !== before) void next();
-  });
+  watch(revision, () => void next());
 }

@@ -108,7 +108,7 @@ export interface Channel {
   said: Said[];
 }
 
-/** The channel of an address that no message is there for: the kind before a colon, as in `telemetry:rpm`, else its first word. */
+/** The channel of an address that no message is there for: what stands before a colon (`telemetry:rpm`), or a space. */
 const ownChannel = (address: string): string => /^[a-z]+(?=:)/.exec(address)?.[0] ?? address.split(" ")[0]!;
 
 /** What is left of an address without the channel before and the type behind. */
