@@ -106,6 +106,13 @@ impl Engine {
         }
     }
 
+    /// Rules that remember something from later than `limit` saw a clock that was set back since: without this they would
+    /// take every row as late until that time comes again. Whether there were any.
+    pub fn set_back(&mut self, limit: Time, now: Time) -> bool {
+        let ahead = self.watches.iter_mut().filter(|watch| watch.memory.latest() > limit);
+        ahead.map(|watch| watch.memory.set_back(now)).count() > 0
+    }
+
     /// What every rule remembers.
     pub fn kept(&self) -> impl Iterator<Item = (ObjectId, Kept)> {
         self.watches

@@ -61,6 +61,24 @@ impl Memory {
     pub fn knows(&self, operand: Operand) -> bool {
         self.newest(operand).is_some()
     }
+    /// The latest time at which something that is remembered happened.
+    pub fn latest(&self) -> Time {
+        let rows =
+            [Operand::Measured, Operand::Setpoint].into_iter().filter_map(|operand| self.newest(operand));
+        rows.fold(self.at, Time::max)
+    }
+    /// The clock was set back: all that is remembered moves by one span, so that nothing of it is later than `now`.
+    pub fn set_back(&mut self, now: Time) {
+        let by = self.latest().since(now);
+        let Inputs { reading, setpoint, anchor } = &mut self.inputs;
+        let times = [Some(&mut self.at), Some(&mut self.good), self.due.as_mut()];
+        let inputs = [
+            reading.as_mut().map(|reading| &mut reading.time),
+            setpoint.as_mut().map(|(time, _)| time),
+            anchor.as_mut().map(|(time, _)| time),
+        ];
+        times.into_iter().chain(inputs).flatten().for_each(|time| *time = time.minus(by));
+    }
     fn newest(&self, operand: Operand) -> Option<Time> {
         match operand {
             Operand::Measured => self.inputs.reading.as_ref().map(|reading| reading.time),

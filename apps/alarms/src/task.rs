@@ -125,16 +125,22 @@ impl Watcher {
         self.catch_up().await
     }
 
-    /// One rule with what it remembers; without that, it begins when it was written, in the state its alarm has.
+    /// One rule with what it remembers; without that, it begins when it was written, in the state its alarm has. One that
+    /// was not watched for a time begins now: its alarm was cleared then, of which its memory knows nothing.
     async fn watch(&self, rule: Stored<Rule>, ready: Ready, kept: Option<Kept>) -> Result<Watch, Fault> {
         let Stored { id, revision, changed, body: rule } = rule;
         let Ready { point, setpoint, evaluator } = ready;
+        let records = &self.scope.records;
+        let alarm = records.get::<Alarm>(id).await?.map(|stored| stored.body);
+        let active = alarm.as_ref().is_some_and(|alarm| alarm.bits.active);
         let memory = match kept {
-            Some(kept) => kept.memory,
-            None => {
-                let alarm = self.scope.records.get::<Alarm>(id).await?;
-                evaluator.begin(changed, alarm.is_some_and(|alarm| alarm.body.bits.active))
+            _ if alarm.is_some_and(|alarm| alarm.unwatched.is_some()) => {
+                let memory = evaluator.begin(self.scope.clock.now(), active);
+                store::keep(records, &[(id, Kept { revision, memory: memory.clone() })]).await?;
+                memory
             }
+            Some(kept) => kept.memory,
+            None => evaluator.begin(changed, active),
         };
         let (point, setpoint, latching) = (point.id, setpoint.map(|point| point.id), rule.latching);
         Ok(Watch { rule: id, revision, latching, point, setpoint, evaluator, memory })
@@ -179,6 +185,9 @@ impl Watcher {
             self.load(kept).await?;
         }
         let now = self.scope.clock.now();
+        if self.engine.set_back(now.plus(AHEAD_MAX), now) {
+            self.catch_up().await?;
+        }
         self.engine.tick(now.minus(GRACE), &mut self.turned);
         self.write().await?;
         let Scope { caller, handles, .. } = &self.scope;

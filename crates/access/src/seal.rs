@@ -97,7 +97,7 @@ impl Seal {
                 let close = |(key, value): (&String, &Value)| {
                     let closed = match value {
                         Value::String(plain) if !plain.is_empty() && secret.contains(key) => {
-                            serde_json::json!({ MARK: self.close(org, place, plain.as_bytes())? })
+                            serde_json::json!({ MARK: self.close(org, &at(place, key), plain.as_bytes())? })
                         }
                         _ => self.close_below(org, place, secret, value)?,
                     };
@@ -113,19 +113,24 @@ impl Seal {
         })
     }
 
-    /// The configuration as a driver takes it: nothing is sealed in it.
+    /// The configuration as a driver takes it: nothing is sealed in it. A sealed text opens only under the key that it was
+    /// sealed under: moved to a field that is shown, logged or sent, it would tell the secret to whoever moved it.
     ///
     /// # Errors
-    /// A text that this node did not seal, with its place.
+    /// A text that this node did not seal, or not for this field, with its place.
     pub fn open_config(&self, org: OrgId, place: &str, config: &Value) -> Result<Value, Fault> {
+        self.open_below(org, place, "", config)
+    }
+
+    fn open_below(&self, org: OrgId, place: &str, key: &str, config: &Value) -> Result<Value, Fault> {
         Ok(match config {
             Value::Object(fields) => {
                 if let (1, Some(Value::String(sealed))) = (fields.len(), fields.get(MARK)) {
-                    let plain = self.open(org, place, sealed)?;
+                    let plain = self.open(org, &at(place, key), sealed)?;
                     return Ok(Value::String(String::from_utf8_lossy(&plain).into_owned()));
                 }
                 let open = |(key, value): (&String, &Value)| {
-                    let opened = self.open_config(org, place, value).map_err(|fault| {
+                    let opened = self.open_below(org, place, key, value).map_err(|fault| {
                         let below = fault.path.clone().unwrap_or_default();
                         fault.at(format!("/{key}{below}"))
                     })?;
@@ -134,12 +139,17 @@ impl Seal {
                 Value::Object(fields.iter().map(open).collect::<Result<_, Fault>>()?)
             }
             Value::Array(items) => {
-                let open = |item| self.open_config(org, place, item);
+                let open = |item| self.open_below(org, place, "", item);
                 Value::Array(items.iter().map(open).collect::<Result<_, _>>()?)
             }
             plain => plain.clone(),
         })
     }
+}
+
+/// The place of one field. No leaf has a `/` in its id, so that it is nobody else's place.
+fn at(place: &str, key: &str) -> String {
+    format!("{place}/config/{key}")
 }
 
 fn about(org: OrgId, place: &str) -> Vec<u8> {
@@ -201,5 +211,21 @@ mod tests {
         assert_eq!(seal(7).open_config(ORG, "opcua", &closed).unwrap(), config);
         let fault = seal(8).open_config(ORG, "opcua", &closed).unwrap_err();
         assert!(fault.path.is_some_and(|path| path.ends_with("/password")));
+    }
+
+    #[test]
+    fn a_sealed_text_that_is_moved_to_another_field_stays_closed() {
+        let schema = json!({ "properties": { "password": { "writeOnly": true }, "topic": {} } });
+        let closed = seal(7).close_config(ORG, "mqtt", &schema, &json!({ "password": "hunter2" })).unwrap();
+        let sealed = &closed["password"];
+        assert!(seal(7).open_config(ORG, "mqtt", &json!({ "password": sealed })).is_ok());
+        for moved in [
+            json!({ "topic": sealed }),
+            json!({ "password": [sealed] }),
+            json!({ "x": { "y": sealed } }),
+            sealed.clone(),
+        ] {
+            assert_eq!(seal(7).open_config(ORG, "mqtt", &moved).unwrap_err().code, "seal.foreign", "{moved}");
+        }
     }
 }

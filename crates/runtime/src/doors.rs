@@ -302,7 +302,7 @@ impl Supervised {
             Ok(config) => config,
             Err(fault) => return Outage::configuration(fault),
         };
-        let enrolment = DoorEnrolment { org: self.org, door: self.door.id, plant: self.plant.clone() };
+        let enrolment = DoorEnrolment::new(self.org, self.door.id, self.plant.clone());
         let task = DoorTask {
             config,
             reach: self.reaches.of(self.org, self.door.id),

@@ -127,8 +127,9 @@ impl Runtime {
             tasks: Mutex::default(),
         }));
         runtime.0.writes.settle_interrupted().await?;
-        runtime.0.doors.open_all().await?;
         runtime.follow_plant().await?;
+        // After the devices, so that whoever comes through a door is known already.
+        runtime.0.doors.open_all().await?;
         Ok(runtime)
     }
 
@@ -263,7 +264,10 @@ impl Runtime {
         id: &str,
         input: DoorInput,
     ) -> Result<DoorView, Vec<Fault>> {
-        self.0.doors.set(org, actor, id, input).await
+        let (inner, actor, id) = (self.0.clone(), actor.to_string(), id.to_string());
+        // In a task of its own: whoever asked may leave, and a door that is closed to be changed must open again.
+        let setting = tokio::spawn(async move { inner.doors.set(org, &actor, &id, input).await });
+        setting.await.unwrap_or_else(|error| Err(vec![Fault::new(types::codes::INTERNAL, error.to_string())]))
     }
     /// Who waits before a door.
     pub fn arrivals(&self, org: OrgId, door: &str) -> Result<Vec<ArrivalView>, Fault> {

@@ -42,7 +42,8 @@ async fn run(task: DoorTask) -> Outage {
         },
         None => None,
     };
-    let enrol = template::Templates::new(&config.templates, task.enrolment, &broker, &task.reach.clock);
+    let (templates, clock) = (&config.templates, &task.reach.clock);
+    let enrol = template::Templates::new(templates, task.enrolment, &broker, clock, &task.status);
     let desk = Arc::new(Desk {
         clock: task.reach.clock.clone(),
         ids: task.reach.ids.clone(),

@@ -4,22 +4,15 @@ use app_alarms::{
     condition::Units,
     engine::{Engine, Kept, Turned, Watch},
     evaluate::{Evaluator, Memory, Operand, Turn},
-    rule::Rule,
 };
 use proptest::prelude::*;
 use sdk::LatestSample;
 use serde_json::{Value as Json, json};
 use types::{PointId, Quality, Time, Unit, Value};
 
-use crate::given::{self, object, rule_with};
+use crate::given::{self, evaluator, object, rule_with};
 
 const CASES: &str = include_str!("../cases/evaluate.txt");
-
-fn evaluator(rule: &Rule) -> Evaluator {
-    let unit = |code| Unit::parse(code).unwrap();
-    let units = Units { rule: unit("Cel"), point: unit("Cel"), setpoint: Some(unit("Cel")) };
-    Evaluator::new(rule, units).unwrap()
-}
 
 fn row(point: u32, time: Time, (value, quality): (Option<Value>, Quality)) -> LatestSample {
     LatestSample { point: PointId(point), time, value, quality }

@@ -1,8 +1,12 @@
 //! What the tests start from.
 
-use app_alarms::rule::{Condition, Level, OnBad, Priority, Rationale, Rule};
+use app_alarms::{
+    condition::Units,
+    evaluate::Evaluator,
+    rule::{Condition, Level, OnBad, Priority, Rationale, Rule},
+};
 use serde_json::{Value as Json, json};
-use types::{Label, ObjectId, Point, Quality, Time, Value, ValueType};
+use types::{Label, ObjectId, Point, Quality, Time, Unit, Value, ValueType};
 
 /// The n-th object.
 pub(crate) fn object(n: u8) -> ObjectId {
@@ -55,4 +59,11 @@ pub(crate) fn value(text: &str) -> (Option<Value>, Quality) {
         "bad" => (None, Quality::BAD_NO_COMMUNICATION),
         figure => (Some(Value::F64(figure.parse().unwrap())), Quality::GOOD),
     }
+}
+
+/// Of a rule in °C on points in °C.
+pub(crate) fn evaluator(rule: &Rule) -> Evaluator {
+    let unit = |code| Unit::parse(code).unwrap();
+    let units = Units { rule: unit("Cel"), point: unit("Cel"), setpoint: Some(unit("Cel")) };
+    Evaluator::new(rule, units).unwrap()
 }

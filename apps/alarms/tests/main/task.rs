@@ -1,7 +1,7 @@
 //! The loop on a node in memory: raising, clearing, shelves, restarts, floods, organisations.
 
-use app_alarms::store;
-use sdk::{Follower, fake::World, http::Method};
+use app_alarms::{engine::Kept, evaluate::Operand, store};
+use sdk::{Follower, LatestSample, fake::World, http::Method};
 use serde_json::{Value as Json, json};
 use types::{Change, Expected, ObjectId, OrgId, Origin, Quality, Section, Value, ValueType};
 
@@ -160,6 +160,44 @@ async fn rows_from_far_ahead_are_left_alone() {
     node.value_at(START.plus(std::time::Duration::from_secs(86_400)), 99.0).await;
     assert_eq!(node.letter(id).await, 'A');
     node.value(81.0).await;
+    assert_eq!(node.letter(id).await, 'B');
+}
+
+#[tokio::test]
+async fn a_clock_that_is_set_back_blinds_no_rule() {
+    let mut node = Node::new();
+    let id = node.rule(json!({})).await;
+    // Before the restart the clock was a day ahead.
+    let rule = store::rule(&node.engineer.records, id).await.unwrap();
+    let (evaluator, day) = (given::evaluator(&rule.body), std::time::Duration::from_secs(86_400));
+    let mut memory = evaluator.begin(START.plus(day), false);
+    let (point, time) = (node.point.id, START.plus(day));
+    let row = LatestSample { point, time, value: Some(Value::F64(20.0)), quality: Quality::GOOD };
+    assert!(evaluator.row(&mut memory, Operand::Measured, &row, &mut |_, _| {}));
+    store::keep(&node.engineer.records, &[(id, Kept { revision: rule.revision, memory })]).await.unwrap();
+    node.start().await;
+    node.wait_ms(2_000).await;
+    node.value(81.0).await;
+    assert_eq!(node.journal().await, ["raised@2"]);
+    assert_eq!(node.letter(id).await, 'B');
+}
+
+#[tokio::test]
+async fn a_rule_that_is_watched_again_raises_what_holds() {
+    let mut node = Node::running().await;
+    let id = node.rule(json!({})).await;
+    node.wait_ms(1_000).await;
+    node.value(81.0).await;
+    node.wait_ms(1_000).await;
+    node.stop();
+    let why = [(id, types::Fault::new("alarms.point-unknown", "gone for a while"))];
+    let (records, ids) = (&node.engineer.records, &node.engineer.ids);
+    store::mark_unwatched(records, ids, &why, "app:alarms", node.now()).await.unwrap();
+    node.wait_ms(1_000).await;
+    node.start().await;
+    node.wait_ms(3_000).await;
+    node.value(82.0).await;
+    assert_eq!(node.journal().await, ["raised@1", "cleared@2", "raised@3"]);
     assert_eq!(node.letter(id).await, 'B');
 }
 

@@ -72,7 +72,7 @@ pub(crate) async fn run(task: DoorTask) -> Outage {
             accepted = listener.accept() => match accepted {
                 Ok((stream, from)) => {
                     let admitted = admission.admit(from.ip().to_canonical(), clock.monotonic());
-                    if admitted && connections.len() < connections_max {
+                    if admitted && (connections.len() < connections_max || shared.make_room()) {
                         shared.let_in(&mut connections, stream, from);
                     } else {
                         count(&shared.counts.refused);
@@ -124,6 +124,19 @@ pub(super) fn count(counter: &AtomicU64) {
 impl Shared {
     fn strangers(&self) -> MutexGuard<'_, BTreeMap<u64, AbortHandle>> {
         self.strangers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// All places are taken: a connection that no device wants, or else the stranger that dialled first, gives up its
+    /// own, so that whoever makes up ids keeps no DTU out that is wanted. `false` when every one is wanted.
+    fn make_room(&self) -> bool {
+        let made = self.dtus.close_unwanted() || {
+            let oldest = self.strangers().pop_first();
+            oldest.inspect(|(_, stranger)| stranger.abort()).is_some()
+        };
+        if made {
+            count(&self.counts.dismissed);
+        }
+        made
     }
 
     fn let_in(self: &Arc<Shared>, connections: &mut JoinSet<()>, stream: Box<dyn Stream>, from: SocketAddr) {

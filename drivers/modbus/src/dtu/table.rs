@@ -127,6 +127,14 @@ impl Dtus {
         }
     }
 
+    /// Closes the connection that nobody wants and that was silent for longest; `false` when there is none.
+    pub(super) fn close_unwanted(&self) -> bool {
+        let unwanted = |slot: &Slot| slot.line.clone().filter(|line| slot.users == 0 && !line.is_closed());
+        let found =
+            self.lock().values().filter_map(|slot| unwanted(&slot.borrow())).min_by_key(|line| line.heard());
+        found.inspect(|line| line.close()).is_some()
+    }
+
     /// A connection is gone; another one under the same id stays.
     fn leave(&self, line: &Arc<Line>) {
         self.change(&line.id, |slot| slot.line.take_if(|here| Arc::ptr_eq(here, line)));

@@ -333,14 +333,37 @@ async fn hostile_callers_harm_nobody() {
     reads(&device(&door, "late", 1), 6).await;
 }
 
+/// Whoever takes all places under ids that it made up keeps no DTU out that a device wants.
+#[tokio::test]
+async fn made_up_ids_keep_nobody_out() {
+    let door = DoorAtWork::start(json!({"connections_max": 4, "registrations": ["{id:4}"]})).await;
+    let mut made_up = Vec::new();
+    for i in 0..4 {
+        made_up.push(SimDtu::dial(door.address, numbered(1), Manner::quiet(&format!("x{i:03}"))).await);
+    }
+    until("all places are taken", || door.count("dtus") == 4).await;
+    let running = device(&door, "good", 1);
+    let _dtu = SimDtu::dial(door.address, numbered(5), Manner::quiet("good")).await;
+    reads(&running, 5).await;
+    for i in 4..12 {
+        made_up.push(SimDtu::dial(door.address, numbered(1), Manner::quiet(&format!("x{i:03}"))).await);
+    }
+    until("others made room", || door.count("dismissed") >= 9 && door.count("dtus") <= 4).await;
+    reads(&running, 5).await;
+    assert_eq!(running.counters.failures.load(Relaxed), 0);
+}
+
 #[tokio::test]
 async fn bounds_hold_and_a_listener_that_stops_hangs_up() {
     let door = DoorAtWork::start(
         json!({"connections_max": 3, "dials_per_minute_max": 6, "registrations": ["{id:1}"]}),
     )
     .await;
+    let _wanted = ["a", "b", "c"].map(|id| device(&door, id, 1));
     let mut dtus = Vec::new();
     for id in ["a", "b", "c", "d", "e"] {
+        // Those that are in are known before others come.
+        until("it is known", || door.count("dtus") as usize == dtus.len().min(3)).await;
         dtus.push(SimDtu::dial(door.address, numbered(1), Manner::quiet(id)).await);
     }
     until("two are refused", || door.count("refused") == 2 && door.count("dtus") == 3).await;

@@ -137,7 +137,13 @@ impl Inbox {
 impl Entry {
     fn new(account: Account) -> Entry {
         let rights = Rights { publish: account.publish.clone(), subscribe: account.subscribe.clone() };
-        Entry { account, rights: Arc::new(rights), client: Mutex::default(), last: Mutex::default(), inbox: Mutex::default() }
+        Entry {
+            account,
+            rights: Arc::new(rights),
+            client: Mutex::default(),
+            last: Mutex::default(),
+            inbox: Mutex::default(),
+        }
     }
 
     /// Hands a message to the device.

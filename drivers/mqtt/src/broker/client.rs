@@ -179,7 +179,10 @@ impl Client {
 
     /// The connection of `generation` wrote all it took, the last `drained` bytes since it was here. Gives it the next
     /// buffer, or keeps its waker.
-    #[expect(clippy::too_many_arguments, reason = "called at one place, for each batch: a struct would only rename them")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "called at one place, for each batch: a struct would only rename them"
+    )]
     pub(crate) fn turn(
         &self,
         generation: u64,

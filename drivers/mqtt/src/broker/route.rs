@@ -169,7 +169,9 @@ impl Shared {
         for circle in &route.matched.circles {
             for publish in messages {
                 // Who is there goes first; else one that keeps it for later.
-                let Some(target) = circle.next_connected().or_else(|| circle.in_turn().next()) else { continue };
+                let Some(target) = circle.next_connected().or_else(|| circle.in_turn().next()) else {
+                    continue;
+                };
                 let one = std::slice::from_ref(publish);
                 let put = target.client.put(one, target, moment, &mut after.wakers);
                 self.enter(&target.client, put);

@@ -339,9 +339,10 @@ impl Shared {
             .collect();
         known.iter().for_each(|client| client.cut(Reason::ADMINISTRATIVE));
         // It came before its account was known, and was let in without one.
-        let anonymous = account.client_id.as_deref().and_then(|id| {
-            held(&self.clients).get(realm::key(Realm::Anonymous, id).as_str()).cloned()
-        });
+        let anonymous = account
+            .client_id
+            .as_deref()
+            .and_then(|id| held(&self.clients).get(realm::key(Realm::Anonymous, id).as_str()).cloned());
         anonymous.iter().for_each(|client| client.cut(Reason::ADMINISTRATIVE));
     }
 

@@ -1,7 +1,7 @@
 //! Templates: a client that proves to be a device of a known product becomes one.
 
 use bytes::Bytes;
-use sdk::{BoxFuture, Clock, Enrolment};
+use sdk::{BoxFuture, Clock, DoorStatus, Enrolment};
 use std::{sync::Arc, time::Duration};
 
 use crate::{
@@ -20,6 +20,7 @@ pub(super) struct Templates {
     enrolment: Enrolment,
     broker: Arc<Broker>,
     clock: Clock,
+    status: DoorStatus,
 }
 
 impl Templates {
@@ -28,9 +29,11 @@ impl Templates {
         enrolment: Enrolment,
         broker: &Arc<Broker>,
         clock: &Clock,
+        status: &DoorStatus,
     ) -> Option<Templates> {
-        let (broker, clock) = (broker.clone(), clock.clone());
-        (!templates.is_empty()).then(|| Templates { templates: templates.to_vec(), enrolment, broker, clock })
+        let (broker, clock, status) = (broker.clone(), clock.clone(), status.clone());
+        let templates = templates.to_vec();
+        (!templates.is_empty()).then_some(Templates { templates, enrolment, broker, clock, status })
     }
 
     async fn enrol_now(&self, client_id: &str, username: Option<&str>, password: Option<&Bytes>) -> bool {
@@ -38,7 +41,10 @@ impl Templates {
         let mut vouching =
             self.templates.iter().filter_map(|template| template.vouch(client_id, name, secret));
         let Some(draft) = vouching.next() else { return false };
-        if self.enrolment.enrol(draft).await.is_err() {
+        let refused = self.enrolment.enrol(draft).await.err();
+        let is_refused = refused.is_some();
+        self.status.warn(refused);
+        if is_refused {
             return false;
         }
         // The device runs in a task of its own, which makes the account.

@@ -274,7 +274,8 @@ async fn a_device_that_makes_up_its_client_id_leaves_no_sessions_behind() {
     let house = House::open();
     let _admitted = house.broker.admit(Account { username: Some("T".into()), ..Account::default() }).unwrap();
     for i in 0..20 {
-        let (mut device, _) = house.join(&Hello::new(&format!("made-up-{i}")).by("T", None).expiry(1_000)).await;
+        let (mut device, _) =
+            house.join(&Hello::new(&format!("made-up-{i}")).by("T", None).expiry(1_000)).await;
         device.subscribe("v1/devices/me/#", 1).await;
         device.vanish().await;
     }

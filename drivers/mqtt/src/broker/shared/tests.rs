@@ -32,7 +32,9 @@ fn attached(shared: &Shared, id: &str, account: &Arc<Entry>) -> Arc<Client> {
         alias_max: 0,
         auth_method: false,
     };
-    let Ok(attached) = shared.attach(id, &connect, 100, terms(Some(account.clone()))) else { panic!("refused") };
+    let Ok(attached) = shared.attach(id, &connect, 100, terms(Some(account.clone()))) else {
+        panic!("refused")
+    };
     attached.client
 }
 
