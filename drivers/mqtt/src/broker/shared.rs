@@ -1,5 +1,7 @@
 //! What all connections of a broker share: the table of clients, the index of subscriptions, retained messages, counts.
 
+mod telling;
+
 use bytes::Bytes;
 use std::{
     collections::HashMap,
@@ -11,7 +13,6 @@ use std::{
     task::Waker,
     time::Duration,
 };
-use types::Fault;
 
 use super::{
     Account, Publish, Seen,
@@ -22,9 +23,8 @@ use super::{
     link::{Moment, Put, Terms},
     realm::{self, Realm},
     retained::Retained,
-    session::{Delivery, Session},
+    session::Session,
     subscriptions::Subscriptions,
-    topic,
 };
 use crate::wire::{Reason, control::Connect};
 
@@ -349,47 +349,6 @@ impl Shared {
     pub(crate) fn cut_all(&self) {
         let clients: Vec<Arc<Client>> = held(&self.clients).values().cloned().collect();
         clients.iter().for_each(|client| client.cut(Reason::SHUTTING_DOWN));
-    }
-
-    /// Sends a message of our own to one account's client.
-    pub(crate) fn send_to(&self, entry: &Entry, topic: &str, payload: Bytes, qos: u8) -> Result<(), Fault> {
-        if !topic::is_topic(topic) {
-            let detail =
-                format!("`{topic}` is no topic: write one without wildcards, such as plant/line-1/set");
-            return Err(Fault::new("mqtt.topic", detail).arg("topic", topic));
-        }
-        let client = held(&entry.client).clone().ok_or_else(|| {
-            Fault::new(
-                "mqtt.offline",
-                "the device is not connected to the broker: check its supply and network",
-            )
-        })?;
-        let granted = {
-            let state = client.lock();
-            let subscriptions = &state.session.subscriptions;
-            let matching =
-                subscriptions.iter().filter(|(filter, _)| topic::matches(topic::unshared(filter), topic));
-            matching.map(|(_, subscription)| subscription.options.qos).max()
-        };
-        let Some(granted) = granted else {
-            let detail = format!(
-                "the device did not subscribe to {topic}: check in its configuration which topic it takes commands on"
-            );
-            return Err(Fault::new("mqtt.not-subscribed", detail).arg("topic", topic));
-        };
-        let expires = Some(self.now() + limits::COMMAND_LIFE);
-        let publish = Publish { expires, is_command: true, ..Publish::new(topic, payload, qos, self.wall()) };
-        let publish = Arc::new(publish);
-        let delivery = Delivery { qos: publish.qos.min(granted), publish, retain: false, ids: None };
-        let mut wakers = Vec::new();
-        let put = client.put_deliveries([delivery].into_iter(), self.moment(), &mut wakers);
-        self.enter(&client, put);
-        wakers.into_iter().for_each(Waker::wake);
-        if put.taken == 0 {
-            let detail = "the device does not take its messages: too many wait for it; check its network";
-            return Err(Fault::new("mqtt.full", detail));
-        }
-        Ok(())
     }
 
     pub(crate) fn view(&self) -> View {

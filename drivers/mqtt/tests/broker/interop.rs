@@ -48,38 +48,14 @@ async fn mosquitto_publishes_and_subscribes_with_every_version_and_qos() {
     for version in ["mqttv31", "mqttv311", "mqttv5"] {
         for qos in ["0", "1", "2"] {
             let publish = async |qos: &str, payload: &str| {
+                let line = format!("-V {version} -p {port} -q {qos} -t plant/line-1/state -m {payload}");
                 let mut command = Command::new("mosquitto_pub");
-                command.args([
-                    "-V",
-                    version,
-                    "-p",
-                    &port,
-                    "-q",
-                    qos,
-                    "-t",
-                    "plant/line-1/state",
-                    "-m",
-                    payload,
-                ]);
-                assert!(command.status().await.unwrap().success());
+                assert!(command.args(line.split(' ')).status().await.unwrap().success());
             };
+            let line = format!("-V {version} -p {port} -q {qos} -t plant/+/state -C 4 -W 20 -v");
             let before = broker.view().messages_out;
             let subscriber = Command::new("mosquitto_sub")
-                .args([
-                    "-V",
-                    version,
-                    "-p",
-                    &port,
-                    "-q",
-                    qos,
-                    "-t",
-                    "plant/+/state",
-                    "-C",
-                    "4",
-                    "-W",
-                    "20",
-                    "-v",
-                ])
+                .args(line.split(' '))
                 .stdout(Stdio::piped())
                 .kill_on_drop(true)
                 .spawn()

@@ -1,3 +1,5 @@
+//! What no socket can show: an account that goes between judging and greeting.
+
 use super::*;
 use crate::{
     broker::accounts::Handed,
