@@ -195,7 +195,8 @@ impl Devices {
         let mut section = Section::empty(Some(value.value_type()));
         section.push(point, self.parts.reaches.clock.now(), Some(value), Quality::GOOD);
         if let Some(outbox) = outbox {
-            sdk::OutboxPort::publish(&*outbox, vec![section]).await;
+            // Shown live whether it was stored or not; a refusal is on the device page.
+            let _stored = sdk::OutboxPort::publish(&*outbox, vec![section]).await;
         }
     }
 

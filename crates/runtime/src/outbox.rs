@@ -5,7 +5,7 @@ use sdk::{BoundPoint, BoxFuture, Clock, OutboxPort};
 use std::{
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicI64, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -15,6 +15,10 @@ use crate::{live::Live, samples::append_fault};
 
 /// A point unread for so many of its periods was not watched.
 const SILENT_PERIODS: u32 = 5;
+/// Clocks that differ by less are taken as equal: devices stamp what they send before it arrives.
+const CLOCK_TOLERANCE_NS: i64 = 2_000_000_000;
+/// Nothing was seen of the device's clock.
+const CLOCK_UNKNOWN: i64 = i64::MIN;
 
 /// One device's way to the historian. Lives as long as its source's epoch; tasks of the device come and go.
 pub(crate) struct DeviceOutbox {
@@ -31,6 +35,9 @@ pub(crate) struct DeviceOutbox {
     refusal: Mutex<Option<Fault>>,
     /// The device left by itself, and why, while its driver's run goes on.
     away: Mutex<Option<Fault>>,
+    /// How far the times of its rows are ahead of our clock at most, in ns, since it came. A loss is marked by the same
+    /// clock, else a device whose clock is wrong would stay Good when it is lost, or Bad when it is back.
+    ahead_ns: AtomicI64,
 }
 
 /// What went through.
@@ -110,6 +117,7 @@ impl DeviceOutbox {
             counts: OutboxCounts::default(),
             refusal: Mutex::new(None),
             away: Mutex::new(None),
+            ahead_ns: AtomicI64::new(CLOCK_UNKNOWN),
         }
     }
 
@@ -139,7 +147,8 @@ impl DeviceOutbox {
         *self.lock_bad() = BadPoints { points, bad, any };
         self.set_online(None);
         self.set_away(None);
-        self.store(vec![silence]).await;
+        // Refused ones are tried again with the next loss.
+        let _stored = self.store(vec![silence]).await;
     }
 
     /// Waits until everything that an earlier, stopped task handed over is in the historian: an empty batch is answered
@@ -194,14 +203,32 @@ impl DeviceOutbox {
         self.mark_lost(at, quality).await;
     }
 
+    /// By the device's clock, and after all that is known of a point.
     async fn mark_lost(&self, at: Time, quality: Quality) {
         self.set_online(None);
+        let at = match self.ahead_ns.swap(CLOCK_UNKNOWN, Ordering::Relaxed) {
+            CLOCK_UNKNOWN => at,
+            ahead if ahead.saturating_abs() < CLOCK_TOLERANCE_NS => at,
+            ahead => Time(at.0.saturating_add(ahead)),
+        };
         let points = self.lock_bad().points.clone();
+        let latest = self.historian.latest(&points);
         let mut section = Section::empty(None);
-        for point in points {
+        for (point, latest) in points.into_iter().zip(latest) {
+            let at = latest.map_or(at, |latest| at.max(Time(latest.quality_time.0.saturating_add(1))));
             section.push(point, at, None, quality);
         }
-        self.publish(vec![section]).await;
+        // Refused or not: what was not stored is tried again with the next loss.
+        let _stored = self.store(vec![section]).await;
+    }
+
+    /// Good rows tell how far the device's clock is ahead.
+    fn note_clock(&self, sections: &[Section]) {
+        let times = sections.iter().filter(|section| section.values.value_type().is_some());
+        if let Some(newest) = times.flat_map(|section| section.times.iter()).max() {
+            let ahead = newest.0.saturating_sub(self.clock.now().0).max(CLOCK_UNKNOWN + 1);
+            self.ahead_ns.fetch_max(ahead, Ordering::Relaxed);
+        }
     }
 
     /// How many points are not Bad, and how many there are.
@@ -220,19 +247,20 @@ impl DeviceOutbox {
         self.refusal.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    async fn store(&self, sections: Vec<Section>) {
+    async fn store(&self, sections: Vec<Section>) -> Result<(), Fault> {
         let sections = self.lock_bad().keep_transitions(sections);
         if sections.is_empty() {
-            return;
+            return Ok(());
         }
         let live = sections.clone();
-        let refused = self.number_and_append(Origin::Measured, sections).await.err();
-        if refused.is_some() {
+        let done = self.number_and_append(Origin::Measured, sections).await;
+        if done.is_err() {
             // A transition that was not stored must be tried again.
             self.reread_bad();
         }
-        self.note_refusal(refused);
+        self.note_refusal(done.as_ref().err());
         self.live.publish(&live);
+        done
     }
 
     async fn number_and_append(&self, origin: Origin, sections: Vec<Section>) -> Result<(), Fault> {
@@ -269,14 +297,14 @@ impl DeviceOutbox {
     }
 
     /// Logs the first refusal and the recovery, not every batch between.
-    fn note_refusal(&self, refused: Option<Fault>) {
+    fn note_refusal(&self, refused: Option<&Fault>) {
         let mut refusal = self.refusal.lock().unwrap_or_else(PoisonError::into_inner);
-        match (&*refusal, &refused) {
+        match (&*refusal, refused) {
             (None, Some(fault)) => tracing::error!(source = self.source.0, %fault, "samples are not stored"),
             (Some(_), None) => tracing::info!(source = self.source.0, "samples are stored again"),
             _ => {}
         }
-        *refusal = refused;
+        *refusal = refused.cloned();
     }
 
     fn lock_bad(&self) -> std::sync::MutexGuard<'_, BadPoints> {
@@ -285,7 +313,8 @@ impl DeviceOutbox {
 }
 
 impl OutboxPort for DeviceOutbox {
-    fn publish(&self, sections: Vec<Section>) -> BoxFuture<'_, ()> {
+    fn publish(&self, sections: Vec<Section>) -> BoxFuture<'_, Result<(), Fault>> {
+        self.note_clock(&sections);
         Box::pin(self.store(sections))
     }
     fn online(&self) {
@@ -311,6 +340,9 @@ impl OutboxPort for DeviceOutbox {
     fn last_good(&self, point: PointId) -> Option<Time> {
         let latest = self.historian.latest(&[point]).pop().flatten()?;
         latest.value.is_some().then_some(latest.value_time)
+    }
+    fn newest(&self, point: PointId) -> Option<Time> {
+        Some(self.historian.latest(&[point]).pop().flatten()?.quality_time)
     }
 }
 
@@ -339,6 +371,50 @@ mod tests {
         assert_eq!(bad.keep_transitions(vec![good.clone()]), vec![good.clone()]);
         let again = bad.keep_transitions(vec![section(&[lost(1), lost(2)])]);
         assert_eq!(again[0].points, vec![PointId(1)]);
+    }
+
+    /// An outbox of point 1 over a store in memory, online at second 1,000 of a clock that stands still.
+    async fn outbox(clock: &sdk::fake::FakeClock) -> (DeviceOutbox, Historian) {
+        let now = clock.handle();
+        let options = historian::Options {
+            disk: Arc::new(historian::sim::SimDisk::new()),
+            ..historian::Options::new("store", Arc::new(move || now.now()), [7; 16])
+        };
+        let historian = Historian::open(options).unwrap().0;
+        let outbox = DeviceOutbox::new(historian.clone(), Arc::default(), clock.handle(), SourceId(1));
+        let address = String::new();
+        let value_type = types::ValueType::F32;
+        let point = BoundPoint { id: PointId(1), address, value_type, scaling: None, period_ms: 1_000 };
+        outbox.bind(&[point]).await;
+        outbox.online();
+        (outbox, historian)
+    }
+
+    async fn read(outbox: &DeviceOutbox, second: i64) {
+        let mut section = Section::empty(Some(types::ValueType::F32));
+        section.push(PointId(1), Time::from_unix_ms(second * 1_000), Some(Value::F32(1.0)), Quality::GOOD);
+        outbox.publish(vec![section]).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_device_with_a_wrong_clock_is_bad_when_lost_and_good_when_back() {
+        for ahead_s in [-300, -1, 0, 1, 300] {
+            let clock = sdk::fake::FakeClock::at(Time::from_unix_ms(1_000_000));
+            let (outbox, historian) = outbox(&clock).await;
+            let quality = || historian.latest(&[PointId(1)])[0].as_ref().unwrap().quality;
+            for loss in 0..3 {
+                let now_s = 1_000 + loss * 20;
+                read(&outbox, now_s + ahead_s).await;
+                assert_eq!(quality(), Quality::GOOD, "ahead {ahead_s} s, loss {loss}");
+                clock.advance(Duration::from_secs(10)).await;
+                outbox.lost(clock.handle().now(), Quality::BAD_NO_COMMUNICATION).await;
+                assert_eq!(quality(), Quality::BAD_NO_COMMUNICATION, "ahead {ahead_s} s, loss {loss}");
+                assert_eq!(outbox.last_good(PointId(1)), Some(Time::from_unix_ms((now_s + ahead_s) * 1_000)));
+                assert!(outbox.newest(PointId(1)) > outbox.last_good(PointId(1)));
+                clock.advance(Duration::from_secs(10)).await;
+                outbox.online();
+            }
+        }
     }
 
     #[test]

@@ -110,8 +110,9 @@ impl DeviceCounters {
 /// What stands behind an [`Outbox`].
 pub trait OutboxPort: Send + Sync {
     /// Stores and fans out. Waits while the historian is behind, so a driver cannot run ahead of the disk. Rows that
-    /// only repeat a Bad quality are left out.
-    fn publish(&self, sections: Vec<Section>) -> BoxFuture<'_, ()>;
+    /// only repeat a Bad quality are left out. `Ok` once the rows are durable; what was refused (disk full) is shown live
+    /// and counted, and only a driver whose device can send again need care: it must not acknowledge.
+    fn publish(&self, sections: Vec<Section>) -> BoxFuture<'_, Result<(), Fault>>;
     /// The device answered; shown as connected from now on.
     fn online(&self);
     /// The device left and comes back by itself: shown as waiting with this cause, one Bad row per point. The run goes on.
@@ -120,6 +121,8 @@ pub trait OutboxPort: Send + Sync {
     fn backfill(&self, sections: Vec<Section>) -> BoxFuture<'_, Result<(), Fault>>;
     /// Source time of the newest row of a point that is not Bad, also from before a restart of the node.
     fn last_good(&self, point: PointId) -> Option<Time>;
+    /// Source time of the newest row of a point, also a Bad one: what comes later counts as now.
+    fn newest(&self, point: PointId) -> Option<Time>;
 }
 
 /// Where a driver puts what it read.
@@ -132,7 +135,7 @@ impl Outbox {
         Outbox(port)
     }
     /// See [`OutboxPort::publish`].
-    pub fn publish(&self, sections: Vec<Section>) -> BoxFuture<'_, ()> {
+    pub fn publish(&self, sections: Vec<Section>) -> BoxFuture<'_, Result<(), Fault>> {
         self.0.publish(sections)
     }
     /// See [`OutboxPort::online`].
@@ -150,6 +153,10 @@ impl Outbox {
     /// See [`OutboxPort::last_good`].
     pub fn last_good(&self, point: PointId) -> Option<Time> {
         self.0.last_good(point)
+    }
+    /// See [`OutboxPort::newest`].
+    pub fn newest(&self, point: PointId) -> Option<Time> {
+        self.0.newest(point)
     }
 }
 

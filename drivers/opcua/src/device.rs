@@ -13,7 +13,12 @@ use sdk::{
     BoundPoint, BoxFuture, DeviceCounters, DeviceTask, Outage, Outbox, Reach, WriteOrder,
     poll::{RECHECK_PERIOD, Schedule},
 };
-use std::{collections::HashMap, convert::Infallible, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    convert::Infallible,
+    sync::Arc,
+    time::Duration,
+};
 use tokio::sync::mpsc;
 use types::PointId;
 
@@ -22,7 +27,7 @@ use crate::{
     config::Config,
     facts::{Facts, read, value_of},
     fault::{self, Trouble},
-    rows::Rows,
+    rows::{Before, Rows},
     session::{self, Link, Server, Ticket},
     subscription::{Subscription, Watch},
     wire::Wire,
@@ -93,6 +98,9 @@ pub(crate) struct Device {
     history: Option<BoxFuture<'static, ()>>,
     /// When to look for gaps, and for what the break swallowed.
     settle: Option<Duration>,
+    /// Items that were written, and when to look what the machine made of it: one that takes the value back before the
+    /// server samples it reports no change.
+    written: BTreeMap<u32, Duration>,
     resumed: bool,
     publishes_max: usize,
     heard: Duration,
@@ -131,6 +139,7 @@ impl Device {
             stored: Vec::new(),
             history: None,
             settle: None,
+            written: BTreeMap::new(),
             resumed: false,
             publishes_max: PUBLISHES_MAX,
             heard: Duration::ZERO,
@@ -243,7 +252,8 @@ impl Device {
     fn begin(&mut self, facts: &Facts) {
         let outbox = self.outbox.clone();
         let now = facts.their_time(self.reach.clock.now());
-        self.rows.begin(now, |point| outbox.last_good(point.id));
+        self.rows
+            .begin(now, |point| Before { good: outbox.last_good(point.id), newest: outbox.newest(point.id) });
         self.settle = Some(self.reach.clock.monotonic() + SETTLE);
     }
 
@@ -261,7 +271,8 @@ impl Device {
                 tracing::warn!(%fault, "rows from before were not stored");
             }
             if !live.is_empty() {
-                outbox.publish(live).await;
+                // The server keeps no more than a message or two: what the disk refuses is lost, counted and shown.
+                let _stored = outbox.publish(live).await;
             }
         }));
     }
@@ -304,6 +315,7 @@ impl Device {
             let items = self.polled[due.group].1.clone();
             self.read_items(wire, facts, items).await?;
         }
+        self.check_written(wire, facts).await?;
         let now = clock.monotonic();
         self.tick_at = now + TICK;
         if now.saturating_sub(self.heard) > KEEP_ALIVE {

@@ -38,10 +38,26 @@ struct Seen {
     read: Option<Sight>,
     /// A row of it went out since [`Rows::since`].
     confirmed: bool,
-    /// Newest good row before the break: where a gap starts.
-    good: Option<Time>,
+    /// What was stored before the break; a gap starts at its good row.
+    before: Before,
     /// Source time of the first value after the break: where a gap ends.
     first: Option<Time>,
+}
+
+/// Source times of what is stored of an item when a break ends.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Before {
+    /// The newest good row.
+    pub(crate) good: Option<Time>,
+    /// The newest row of any quality, usually the loss itself: only what is later than it counts as now.
+    pub(crate) newest: Option<Time>,
+}
+
+impl Before {
+    /// The first time that counts as now.
+    fn end(self) -> Time {
+        self.newest.map_or(Time::MIN, |newest| Time(newest.0.saturating_add(1)))
+    }
 }
 
 /// A stretch that may be filled from history; neither end belongs to it.
@@ -58,12 +74,12 @@ impl Rows {
         Rows { points, elements, items, since: Time::MIN, live: Vec::new(), earlier: Vec::new() }
     }
 
-    /// The server answers from `now` on, after a break that people were told of. `good` gives the newest good row of a point.
-    pub(crate) fn begin(&mut self, now: Time, good: impl Fn(&BoundPoint) -> Option<Time>) {
+    /// The server answers from `now` on, after a break that people were told of.
+    pub(crate) fn begin(&mut self, now: Time, before: impl Fn(&BoundPoint) -> Before) {
         self.since = now;
         for (seen, point) in self.items.iter_mut().zip(self.points.iter()) {
             seen.confirmed = false;
-            seen.good = good(point);
+            seen.before = before(point);
             seen.first = None;
         }
     }
@@ -75,6 +91,19 @@ impl Rows {
         let (value, quality) = value::shown(&data, point.scaling, point.value_type);
         let time = value::source_time(&data, now);
         self.row(item, (time, value, quality), value::server_time(&data, now), how);
+    }
+
+    /// A value that was looked up after a write: true as of now, whether it changed or not.
+    pub(crate) fn check(&mut self, item: u32, data: &DataValue, now: Time) {
+        let Some(point) = self.points.get(item as usize) else { return };
+        let data = value::element_of(data, self.elements.get(item as usize).copied().flatten());
+        let (value, quality) = value::shown(&data, point.scaling, point.value_type);
+        let time = value::source_time(&data, now);
+        if let Some(seen) = self.items.get_mut(item as usize) {
+            seen.read = Some((time, value.clone(), quality));
+            seen.confirmed = true;
+        }
+        self.push(item, time.max(value::server_time(&data, now)), value, quality, false);
     }
 
     /// There is no value, for a reason of ours or the server's.
@@ -102,8 +131,9 @@ impl Rows {
             Came::Reported => seen.reported = Some(sight),
             Came::Read => seen.read = Some(sight),
         }
-        let good = seen.good;
-        let belongs_to_now = time >= self.since || (!first && good.is_none());
+        let Before { good, .. } = seen.before;
+        let since = self.since.max(seen.before.end());
+        let belongs_to_now = time >= since || (!first && good.is_none());
         if belongs_to_now {
             return self.push(item, time, value, quality, false);
         }
@@ -112,7 +142,7 @@ impl Rows {
             self.push(item, time, value.clone(), quality, true);
         }
         if first {
-            self.push(item, looked.max(self.since), value, quality, false);
+            self.push(item, looked.max(since), value, quality, false);
         }
     }
 
@@ -139,7 +169,7 @@ impl Rows {
 
     /// What is missing of points that had rows before the break and have one after.
     pub(crate) fn gaps(&self) -> Vec<Gap> {
-        let gap = |(item, seen): (u32, &Seen)| match (seen.good, seen.first) {
+        let gap = |(item, seen): (u32, &Seen)| match (seen.before.good, seen.first) {
             (Some(from), Some(to)) if from < to => Some(Gap { item, from, to }),
             _ => None,
         };
@@ -162,8 +192,11 @@ mod tests {
             period_ms: 100,
         };
         let mut rows = Rows::new([point].into(), vec![None]);
-        rows.begin(at(since), |_| good.map(at));
+        rows.begin(at(since), |_| before(good, None));
         rows
+    }
+    fn before(good: Option<i64>, newest: Option<i64>) -> Before {
+        Before { good: good.map(at), newest: newest.map(at) }
     }
     fn at(ms: i64) -> Time {
         Time::from_unix_ms(1_000_000 + ms)
@@ -218,7 +251,7 @@ mod tests {
     fn rows_missed_in_an_announced_break_are_backfilled() {
         let mut rows = rows(Some(10), 100);
         rows.take(0, &data(1, 105, 105), Came::Reported, at(106));
-        rows.begin(at(200), |_| Some(at(105)));
+        rows.begin(at(200), |_| before(Some(105), Some(190)));
         for (value, source) in [(2, 150), (3, 160), (4, 210)] {
             rows.take(0, &data(value, source, source), Came::Reported, at(220));
         }
@@ -227,5 +260,20 @@ mod tests {
         assert_eq!(live.last(), Some(&(210, Some(4))));
         rows.refuse(0, Quality(StatusCode::BadOutOfService.bits()), at(230));
         assert_eq!(out(&mut rows)[0], [(230, None)]);
+    }
+
+    #[test]
+    fn what_is_back_is_never_hidden_behind_its_loss() {
+        let mut rows = rows(Some(10), 100);
+        // The server's clock is coarse, or a little behind: by it, the break ended before it began.
+        rows.begin(at(150), |_| before(Some(60), Some(500)));
+        rows.take(0, &data(5, 50, 160), Came::Reported, at(510));
+        let (live, earlier) = rows.hand_over();
+        assert!(earlier.is_empty());
+        assert_eq!(live[0].times, [Time(at(500).0 + 1)]);
+        rows.begin(at(700), |_| before(Some(510), Some(800)));
+        rows.take(0, &data(6, 750, 750), Came::Reported, at(810));
+        let (live, earlier) = rows.hand_over();
+        assert_eq!((&live[0].times[..], &earlier[0].times[..]), (&[Time(at(800).0 + 1)][..], &[at(750)][..]));
     }
 }

@@ -338,7 +338,7 @@ impl Recorder {
 }
 
 impl OutboxPort for Recorder {
-    fn publish(&self, sections: Vec<Section>) -> BoxFuture<'_, ()> {
+    fn publish(&self, sections: Vec<Section>) -> BoxFuture<'_, Result<(), Fault>> {
         Box::pin(async move {
             self.waiting.fetch_add(1, Ordering::Relaxed);
             self.changed.notify_waiters();
@@ -353,6 +353,7 @@ impl OutboxPort for Recorder {
             let rows = sections.iter().flat_map(Section::rows);
             self.lock(&self.rows).extend(rows);
             self.changed.notify_waiters();
+            Ok(())
         })
     }
     fn online(&self) {
@@ -373,5 +374,8 @@ impl OutboxPort for Recorder {
     fn last_good(&self, point: PointId) -> Option<Time> {
         let good = |row: &&Row| row.0 == point && !row.3.is_bad();
         self.lock(&self.rows).iter().filter(good).map(|row| row.1).max()
+    }
+    fn newest(&self, point: PointId) -> Option<Time> {
+        self.lock(&self.rows).iter().filter(|row| row.0 == point).map(|row| row.1).max()
     }
 }

@@ -301,7 +301,8 @@ impl Poller {
             return Ok(());
         }
         let outbox = self.wiring.outbox.clone();
-        let mut stored = outbox.publish(rows);
+        // Polled rows cannot be asked for again: what is refused is counted and shown by the outbox.
+        let mut stored = Box::pin(async move { drop(outbox.publish(rows).await) });
         let written = self.writes_until(device, &mut stored).await;
         if written.is_err() {
             stored.await;

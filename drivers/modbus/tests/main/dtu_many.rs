@@ -77,11 +77,11 @@ impl Checked {
 }
 
 impl OutboxPort for Checked {
-    fn publish(&self, sections: Vec<Section>) -> BoxFuture<'_, ()> {
+    fn publish(&self, sections: Vec<Section>) -> BoxFuture<'_, Result<(), Fault>> {
         for (point, _, value, quality) in sections.iter().flat_map(Section::rows) {
             self.check(point, value, quality);
         }
-        Box::pin(async {})
+        Box::pin(async { Ok(()) })
     }
     fn online(&self) {}
     fn offline(&self, fault: Fault) -> BoxFuture<'_, ()> {
@@ -93,6 +93,9 @@ impl OutboxPort for Checked {
         Box::pin(async { panic!("Modbus has no history") })
     }
     fn last_good(&self, _: PointId) -> Option<Time> {
+        None
+    }
+    fn newest(&self, _: PointId) -> Option<Time> {
         None
     }
 }

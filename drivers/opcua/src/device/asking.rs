@@ -4,8 +4,9 @@ use opcua::types::*;
 use sdk::WriteOrder;
 use std::{collections::HashSet, sync::Arc};
 
-use super::Device;
+use super::{Device, SETTLE};
 use crate::{
+    address::Target,
     facts::{Facts, read, value_of},
     fault::Trouble,
     history,
@@ -22,17 +23,27 @@ impl Device {
         facts: &Facts,
         items: Vec<Watch>,
     ) -> Result<(), Trouble> {
+        let values = self.read_values(wire, facts, &items).await?;
+        let now = self.reach.clock.now();
+        for (watch, data) in items.iter().zip(&values) {
+            self.rows.take(watch.item, data, Came::Read, now);
+        }
+        Ok(())
+    }
+
+    async fn read_values(
+        &mut self,
+        wire: &Wire,
+        facts: &Facts,
+        items: &[Watch],
+    ) -> Result<Vec<DataValue>, Trouble> {
         let nodes: Vec<ReadValueId> = items
             .iter()
             .map(|watch| ReadValueId { index_range: watch.range.clone(), ..value_of(watch.node.clone()) })
             .collect();
         let values = read(wire, &nodes, facts.limits.read).await?;
-        let now = self.reach.clock.now();
         self.heard = self.reach.clock.monotonic();
-        for (watch, data) in items.iter().zip(&values) {
-            self.rows.take(watch.item, data, Came::Read, now);
-        }
-        Ok(())
+        Ok(values)
     }
 
     /// Reads all watched items, or those that did not come by themselves. Reports of values from within a break have come
@@ -43,6 +54,25 @@ impl Device {
         let wanted = watched.filter(|item| all || unseen.contains(item));
         let items: Vec<Watch> = wanted.filter_map(|item| self.resolve(facts, item).ok().flatten()).collect();
         self.read_items(wire, facts, items).await
+    }
+
+    /// Looks what became of values that were written a while ago.
+    pub(super) async fn check_written(&mut self, wire: &Wire, facts: &Facts) -> Result<(), Trouble> {
+        let now = self.reach.clock.monotonic();
+        let due: Vec<u32> =
+            self.written.iter().filter(|(_, at)| **at <= now).map(|(item, _)| *item).collect();
+        if due.is_empty() {
+            return Ok(());
+        }
+        self.written.retain(|_, at| *at > now);
+        let items: Vec<Watch> =
+            due.into_iter().filter_map(|item| self.resolve(facts, item).ok().flatten()).collect();
+        let values = self.read_values(wire, facts, &items).await?;
+        let now = self.reach.clock.now();
+        for (watch, data) in items.iter().zip(&values) {
+            self.rows.check(watch.item, data, now);
+        }
+        Ok(())
     }
 
     pub(super) fn fill_gaps(&mut self, wire: &Arc<Wire>, facts: &Facts) {
@@ -72,7 +102,12 @@ impl Device {
             return Ok(());
         };
         match write::write(wire, facts, point, address, &order.value).await {
-            Ok(written) => write::answer(order, Ok(written)),
+            Ok(written) => {
+                write::answer(order, Ok(written));
+                if let Some(item) = place.filter(|_| matches!(address.target, Target::Value { .. })) {
+                    self.written.insert(item as u32, self.reach.clock.monotonic() + SETTLE);
+                }
+            }
             Err(write::Failure::Refused(fault)) => write::answer(order, Err(fault)),
             Err(write::Failure::Lost(trouble)) => {
                 write::answer(order, Err(trouble.fault(&self.config)));
