@@ -101,6 +101,23 @@ impl Demo {
         ever.map(|alarm| self.rules[&id(alarm)].clone()).collect()
     }
 
+    /// What there is to see of the points of some rules, for whoever has to find out why an alarm did not come.
+    fn witness(&self, rules: &BTreeSet<String>) -> String {
+        let alarms = self.alarms();
+        let meant = alarms.iter().filter(|alarm| rules.contains(&self.rules[&id(alarm)]));
+        let told = meant.map(|alarm| {
+            let rule = self.client.get(&format!("/apps/alarms/rules/{}", id(alarm)));
+            let point = rule["body"]["point"].as_str().unwrap_or_default();
+            let latest = self.client.get(&format!("/samples/latest?points={point}"));
+            format!("{}\n{}\n{alarm}", rule["body"], latest["items"][0])
+        });
+        let progress = self.client.get("/apps/alarms/counts");
+        let devices = self.client.get("/devices?limit=500");
+        let health =
+            devices["items"].as_array().into_iter().flatten().map(|device| device["health"].to_string());
+        told.chain([progress.to_string()]).chain(health).collect::<Vec<_>>().join("\n")
+    }
+
     /// Does something wrong, waits for its alarms, mends it, waits until they clear; nothing else was raised.
     fn check(&self, wrong: &[&str], expected: &[&str]) {
         let started = std::time::Instant::now();
@@ -115,7 +132,7 @@ impl Demo {
             std::thread::sleep(Duration::from_millis(100));
             last = self.standing();
         }
-        assert_eq!(last, expected, "raised by {wrong:?}");
+        assert_eq!(last, expected, "raised by {wrong:?}; {}", self.witness(&expected));
         let took = started.elapsed();
         self.say("clear");
         self.say(SPEED);

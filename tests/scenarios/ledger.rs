@@ -16,7 +16,7 @@ use types::Time;
 use crate::support::client::Client;
 
 /// Start of the rows: 2026-01-01.
-const BASE_MS: i64 = 1_767_225_600_000;
+pub(crate) const BASE_MS: i64 = 1_767_225_600_000;
 /// Rows in one request.
 const ROWS: u64 = 50;
 
@@ -25,7 +25,7 @@ const ROWS: u64 = 50;
 #[derive(Default, Clone)]
 pub(crate) struct Ledger {
     acknowledged: Vec<(u64, u64)>,
-    next: u64,
+    pub(crate) next: u64,
 }
 
 impl Ledger {
@@ -34,6 +34,12 @@ impl Ledger {
     }
     pub(crate) fn sent(&self) -> u64 {
         self.next
+    }
+    pub(crate) fn acknowledge(&mut self, row: u64) {
+        match self.acknowledged.last_mut() {
+            Some((_, to)) if *to == row => *to += 1,
+            _ => self.acknowledged.push((row, row + 1)),
+        }
     }
     fn owes(&self, row: u64) -> bool {
         self.acknowledged.iter().any(|(from, to)| (*from..*to).contains(&row))
@@ -109,7 +115,8 @@ pub(crate) fn verify(client: &Client, point: &str, ledger: &Ledger) -> Damage {
     assert_eq!(answer["truncated"], json!(false));
     let mut seen = vec![0_u32; ledger.next as usize];
     let mut damage = Damage::default();
-    for row in answer["items"].as_array().expect("rows") {
+    // A device's losses are rows without a value.
+    for row in answer["items"].as_array().expect("rows").iter().filter(|row| !row["value"].is_null()) {
         let time: Time = row["time"].as_str().expect("a time").parse().expect("a time");
         let number = (time.unix_ms() - BASE_MS) as u64;
         if row["value"] == json!(number.to_string()) {

@@ -10,6 +10,7 @@ mod fake_samples;
 mod faults;
 mod gone;
 mod kill;
+mod kill_mqtt;
 mod ledger;
 #[path = "../../drivers/opcua/tests/peers/ready.rs"]
 #[allow(dead_code, reason = "other suites start more of these peers")]

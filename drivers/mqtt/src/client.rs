@@ -6,7 +6,7 @@
 use bytes::{Buf, Bytes, BytesMut};
 use rmqtt_codec::types::QoS;
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     num::NonZeroU16,
 };
 
@@ -20,6 +20,9 @@ use crate::{
 pub(crate) const OUT_BYTES_MAX: usize = 4 << 20;
 /// Messages of ours that may wait for their acknowledgement.
 const FLIGHTS_MAX: usize = 64;
+
+/// Messages of the broker that may wait for their acknowledgement: packet ids are not more than that.
+const OWED_MAX: usize = 65_536;
 
 /// First byte of the packet that answers a hello (MQTT 5.0, 3.2.1).
 const CONNACK: u8 = 0x20;
@@ -66,6 +69,10 @@ pub(crate) struct Client {
     flights: BTreeMap<NonZeroU16, Flight>,
     /// QoS 2 messages that were handed on and not released yet.
     received: BTreeSet<NonZeroU16>,
+    /// Acknowledgements of messages that were handed on, in their order, until [`Client::settle`].
+    owed: VecDeque<Out>,
+    /// How many were ever owed.
+    ticket: u64,
     /// A ping waits for its answer.
     pub(crate) pinged: bool,
     /// The broker has answered our hello.
@@ -84,6 +91,8 @@ impl Client {
             qos_max: QoS::ExactlyOnce,
             flights: BTreeMap::new(),
             received: BTreeSet::new(),
+            owed: VecDeque::new(),
+            ticket: 0,
             pinged: false,
             greeted: false,
         };
@@ -210,19 +219,34 @@ impl Client {
         })
     }
 
-    /// Answers a message by its QoS; `false` when it was handed on before.
-    fn acknowledge(&mut self, id: Option<NonZeroU16>, qos: QoS) -> Result<bool, String> {
-        match (qos, id) {
-            (QoS::AtLeastOnce, Some(id)) => {
-                self.send(Out::Ack(id))?;
-                Ok(true)
-            }
-            (QoS::ExactlyOnce, Some(id)) => {
-                self.send(Out::Received(id))?;
-                Ok(self.received.insert(id))
-            }
-            _ => Ok(true),
+    /// Names all messages that were handed on so far, for [`Client::settle`].
+    pub(crate) fn ticket(&self) -> u64 {
+        self.ticket
+    }
+
+    /// Acknowledges all messages up to a ticket.
+    pub(crate) fn settle(&mut self, ticket: u64) -> Result<(), String> {
+        let settled = self.ticket - self.owed.len() as u64;
+        for _ in settled..ticket {
+            let Some(owed) = self.owed.pop_front() else { break };
+            self.send(owed)?;
         }
+        Ok(())
+    }
+
+    /// Owes a message its answer by QoS; `false` when it was handed on before.
+    fn acknowledge(&mut self, id: Option<NonZeroU16>, qos: QoS) -> Result<bool, String> {
+        let (owed, fresh) = match (qos, id) {
+            (QoS::AtLeastOnce, Some(id)) => (Out::Ack(id), true),
+            (QoS::ExactlyOnce, Some(id)) => (Out::Received(id), self.received.insert(id)),
+            _ => return Ok(true),
+        };
+        if self.owed.len() >= OWED_MAX {
+            return Err(format!("the broker sends more than {OWED_MAX} messages without waiting"));
+        }
+        self.owed.push_back(owed);
+        self.ticket += 1;
+        Ok(fresh)
     }
 
     /// Looks at the head of what came. A message larger than what is read is acknowledged and thrown away: closing the
@@ -309,7 +333,26 @@ mod tests {
                 other => format!("{other:?}"),
             });
         }
+        client.settle(client.ticket()).unwrap();
         events
+    }
+
+    #[test]
+    fn nothing_is_acknowledged_before_it_is_settled() {
+        let mut client = accepted(Version::V5);
+        client.inbox.extend_from_slice(
+            b"\x32\x07\x00\x01t\x00\x05\x00v\x34\x07\x00\x01t\x00\x06\x00v\x30\x05\x00\x01t\x00v",
+        );
+        let mut tickets = Vec::new();
+        while let Some(Event::Message { .. }) = client.next().unwrap() {
+            tickets.push(client.ticket());
+        }
+        assert_eq!((tickets, client.out.len()), (vec![1, 2, 2], 0));
+        client.settle(1).unwrap();
+        assert_eq!(&client.out[..], b"\x40\x04\x00\x05\x00\x00");
+        client.settle(1).unwrap();
+        client.settle(2).unwrap();
+        assert_eq!(&client.out[6..], b"\x50\x04\x00\x06\x00\x00");
     }
 
     #[test]

@@ -8,7 +8,8 @@ use tokio::sync::mpsc;
 use crate::{
     address::Address,
     config::{Config, Via},
-    fault, inspect,
+    fault::{self, Trouble},
+    inspect,
     link::{Heard, Link, Opened},
     mapping::Mapping,
     message::{Message, Rows, Taken},
@@ -63,6 +64,7 @@ pub(crate) async fn run(task: DeviceTask) -> Outage {
         rows,
         late: Rows::default(),
         storing: None,
+        settled: 0,
         there: config.via == Via::Client,
     };
     if device.there {
@@ -84,8 +86,10 @@ struct Device {
     /// Not handed over yet.
     rows: Rows,
     late: Rows,
-    /// Being handed over.
-    storing: Option<BoxFuture<'static, ()>>,
+    /// Being handed over; answers whether all of it is durable.
+    storing: Option<(u64, BoxFuture<'static, bool>)>,
+    /// Messages up to this ticket were acknowledged.
+    settled: u64,
     /// The device is connected.
     there: bool,
 }
@@ -93,13 +97,15 @@ struct Device {
 impl Device {
     async fn serve(&mut self, config: &Config) -> Outage {
         let trouble = loop {
-            if self.storing.is_none() {
-                self.storing = self.store();
+            if self.storing.is_none()
+                && let Err(trouble) = self.store()
+            {
+                break trouble;
             }
             let room = self.rows.len() + self.late.len() < ROWS_WAITING_MAX;
             let stored = async {
                 match self.storing.as_mut() {
-                    Some(storing) => storing.await,
+                    Some((_, storing)) => storing.await,
                     None => std::future::pending().await,
                 }
             };
@@ -113,50 +119,76 @@ impl Device {
             tokio::select! {
                 biased;
                 Some(order) = self.orders.recv(), if self.writes.has_room() => self.order(order).await,
-                () = stored => self.storing = None,
+                done = stored => if let Err(trouble) = self.stored(done) {
+                    break trouble;
+                },
                 () = expired => self.writes.expire(self.clock.monotonic()),
                 heard = self.link.next(&self.clock), if room => match heard {
-                    Ok(heard) => self.heard(heard).await,
+                    Ok(heard) => if let Err(trouble) = self.heard(heard).await {
+                        break trouble;
+                    },
                     Err(trouble) => break trouble,
                 },
             }
         };
         let outage = trouble.outage(config);
         self.writes.lost(&outage.fault.detail);
-        // What was read before a loss is not thrown away.
-        self.store_all().await;
+        // What was read before a loss is not thrown away; that the way has ended is known already.
+        let _ended = self.store_all().await;
         outage
     }
 
     /// Hands over what waits and stays until it is stored.
-    async fn store_all(&mut self) {
-        if let Some(storing) = self.storing.take() {
-            storing.await;
-        }
-        if let Some(rest) = self.store() {
-            rest.await;
+    async fn store_all(&mut self) -> Result<(), Trouble> {
+        let mut ended = Ok(());
+        loop {
+            if let Some((_, storing)) = &mut self.storing {
+                let done = storing.await;
+                ended = ended.and(self.stored(done));
+            }
+            ended = ended.and(self.store());
+            if self.storing.is_none() {
+                return ended;
+            }
         }
     }
 
-    /// Hands over what waits, if anything does.
-    fn store(&mut self) -> Option<BoxFuture<'static, ()>> {
+    /// Rows were handed over: the messages they came in are acknowledged only now.
+    fn stored(&mut self, done: bool) -> Result<(), Trouble> {
+        let Some((ticket, _)) = self.storing.take() else { return Ok(()) };
+        self.settle(ticket, done)
+    }
+
+    fn settle(&mut self, ticket: u64, stored: bool) -> Result<(), Trouble> {
+        if ticket <= self.settled {
+            return Ok(());
+        }
+        self.settled = ticket;
+        self.link.settle(ticket, stored)
+    }
+
+    /// Hands over what waits, if anything does. Messages without rows are settled at once.
+    fn store(&mut self) -> Result<(), Trouble> {
+        let ticket = self.link.ticket();
         if self.rows.0.is_empty() && self.late.0.is_empty() {
-            return None;
+            return self.settle(ticket, true);
         }
         let rows = std::mem::take(&mut self.rows).0;
         let late = std::mem::take(&mut self.late).0;
         let (outbox, counters) = (self.outbox.clone(), self.counters.clone());
-        Some(Box::pin(async move {
-            if !rows.is_empty() {
-                outbox.publish(rows).await;
-            }
+        let handed_over = async move {
+            let mut done = rows.is_empty() || outbox.publish(rows).await.is_ok();
             if !late.is_empty() && outbox.backfill(late).await.is_err() {
                 DeviceCounters::count(&counters.failures);
+                done = false;
             }
-        }))
+            done
+        };
+        self.storing = Some((ticket, Box::pin(handed_over)));
+        Ok(())
     }
 
-    async fn heard(&mut self, heard: Heard) {
+    async fn heard(&mut self, heard: Heard) -> Result<(), Trouble> {
         match heard {
             Heard::Message(message) => self.message(&message).await,
             Heard::Skipped => DeviceCounters::count(&self.counters.failures),
@@ -169,10 +201,11 @@ impl Device {
                 self.there = false;
                 self.writes.lost(&reason);
                 // Rows that came before go first: they were true then.
-                self.store_all().await;
+                self.store_all().await?;
                 self.outbox.offline(fault::left(&reason)).await;
             }
         }
+        Ok(())
     }
 
     async fn message(&mut self, message: &Message) {

@@ -151,6 +151,8 @@ async fn inside(config: &Config, reach: &Reach, collected: &mut Collected) -> Re
             Ok(Seen::Message(publish)) => collected.add(link::message(&publish)),
             Ok(_) => {}
         }
+        // Nobody keeps what an unknown device says; without an answer it would say no more.
+        admitted.settle(admitted.ticket(), true);
         if collected.last.len() >= MESSAGES_MAX {
             return Ok(());
         }
@@ -174,7 +176,7 @@ async fn outside(
     let until = clock.monotonic() + LISTEN_FOR;
     loop {
         let left = until.saturating_sub(clock.monotonic());
-        match clock.timeout(left, session.next()).await {
+        match clock.timeout(left, session.next_settled()).await {
             Err(_) => break,
             Ok(event) => {
                 if let Some(message) = message(event?, &clock) {

@@ -83,6 +83,31 @@ impl Link {
         }
     }
 
+    /// Names all messages that [`Link::next`] gave out so far, for [`Link::settle`].
+    pub(crate) fn ticket(&self) -> u64 {
+        match self {
+            Link::Inside(admitted) => admitted.ticket(),
+            // What came early is given out first, and is owed an acknowledgement already.
+            Link::Outside { early, .. } if !early.is_empty() => 0,
+            Link::Outside { session, .. } => session.ticket(),
+        }
+    }
+
+    /// What came of all messages up to a ticket is durable: they are acknowledged now, not earlier. Or it could not be
+    /// stored.
+    ///
+    /// # Errors
+    /// When it could not be stored and the broker outside would send it again: the way ends unacknowledged.
+    pub(crate) fn settle(&mut self, ticket: u64, stored: bool) -> Result<(), Trouble> {
+        match self {
+            Link::Inside(admitted) => {
+                admitted.settle(ticket, stored);
+                Ok(())
+            }
+            Link::Outside { session, .. } => session.settle(ticket, stored),
+        }
+    }
+
     /// Sends; the id when the broker will say whether it has it.
     pub(crate) async fn send(&mut self, message: &Outgoing) -> Result<Option<NonZeroU16>, Fault> {
         /// What a device is told must not be lost on the last metre.

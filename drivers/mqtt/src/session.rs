@@ -38,6 +38,8 @@ pub(crate) struct Session {
     ping_at: Duration,
     qos: QoS,
     version: Version,
+    /// The broker keeps nothing for us beyond the connection.
+    clean_start: bool,
     /// What we published ourselves: 3.1.1 has no way to ask a broker not to send it back.
     echoes: VecDeque<(String, Bytes)>,
     /// What we subscribed to.
@@ -86,6 +88,7 @@ impl Session {
             ping_at: clock.monotonic() + keep_alive,
             qos: qos(config.qos),
             version: config.version,
+            clean_start: config.clean_start,
             echoes: VecDeque::new(),
             filters: Vec::new(),
         };
@@ -147,6 +150,19 @@ impl Session {
         self.client.publish(topic.to_string(), payload, qos)
     }
 
+    /// See [`Client::ticket`].
+    pub(crate) fn ticket(&self) -> u64 {
+        self.client.ticket()
+    }
+
+    /// Acknowledges what is durable. What is not ends a session that the broker keeps: it sends it again then.
+    pub(crate) fn settle(&mut self, ticket: u64, stored: bool) -> Result<(), Trouble> {
+        if !stored && !self.clean_start {
+            return Err(Trouble::Closed("what came could not be stored; the broker sends it again".into()));
+        }
+        self.client.settle(ticket).map_err(Trouble::Protocol)
+    }
+
     /// Sends what waits and says goodbye.
     pub(crate) async fn close(mut self) {
         let clock = self.clock.clone();
@@ -157,6 +173,13 @@ impl Session {
         };
         // Whoever is gone needs no goodbye.
         let _gone = clock.timeout(OPEN_WITHIN, goodbye).await;
+    }
+
+    /// As [`Session::next`], for who keeps nothing: what comes is acknowledged at once.
+    pub(crate) async fn next_settled(&mut self) -> Result<Event, Trouble> {
+        let event = self.next().await?;
+        self.settle(self.ticket(), true)?;
+        Ok(event)
     }
 
     /// The next event. Sends meanwhile, and keeps the connection alive.

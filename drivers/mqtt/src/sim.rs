@@ -97,7 +97,7 @@ impl Device {
         loop {
             let event = tokio::select! {
                 biased;
-                event = session.next() => Some(event?),
+                event = session.next_settled() => Some(event?),
                 () = clock.sleep_until(next) => None,
             };
             match event {

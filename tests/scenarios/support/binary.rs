@@ -16,7 +16,9 @@ pub(crate) fn sinew() -> &'static Path {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../Cargo.toml");
         let built = Command::new(cargo)
-            .args(["build", "-q", "-p", "sinew", "--manifest-path"])
+            // As the later stages of CI build it: another choice of packages is another choice of features, and so of
+            // all that is built.
+            .args(["build", "-q", "--workspace", "--bins", "--manifest-path"])
             .arg(manifest)
             .status()
             .expect("cargo runs");

@@ -11,6 +11,7 @@ use std::{
 use types::Fault;
 
 use super::{Publish, client::Client, held, limits, topic};
+use crate::wire::Reason;
 
 /// What a device may do at the broker, and by which credentials it is known. At least one of `client_id` and `username`.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -64,7 +65,8 @@ pub(crate) struct Rights {
 /// What became of a message for the device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Handed {
-    Taken,
+    /// With QoS 1 and 2 by this ticket: to be acknowledged when [`Entry::settled`] has reached it.
+    Taken(u64),
     /// There is no room: QoS 0 is dropped then, and for QoS 1 and 2 the connection waits until [`Entry::has_room`] before
     /// it acknowledges.
     Full,
@@ -89,6 +91,14 @@ struct Inbox {
     bytes: usize,
     dropped: u64,
     closed: bool,
+    /// Messages of QoS 1 and 2 that were ever taken in: the ticket of the newest.
+    taken: u64,
+    /// The newest ticket whose rows, like those of all before, are durable or were refused.
+    settled: u64,
+    /// The newest ticket whose rows were refused.
+    refused: u64,
+    /// The connection, when it waits for tickets.
+    unsettled: Option<Waker>,
     /// For people who look at the device.
     recent: VecDeque<Arc<Publish>>,
     /// The device, when it waits.
@@ -164,13 +174,48 @@ impl Entry {
         }
         inbox.keep(publish);
         inbox.bytes += weight;
+        inbox.taken += u64::from(publish.qos > 0);
+        let ticket = inbox.taken;
         inbox.queue.push_back(Seen::Message(publish.clone()));
         let waker = inbox.waker.take();
         drop(inbox);
         if let Some(waker) = waker {
             waker.wake();
         }
-        Handed::Taken
+        Handed::Taken(ticket)
+    }
+
+    /// The newest ticket. A connection that begins is answerable for those behind it.
+    pub(crate) fn newest_ticket(&self) -> u64 {
+        held(&self.inbox).taken
+    }
+
+    /// How far tickets are settled, for a connection that began after ticket `since`; keeps its waker.
+    ///
+    /// # Errors
+    /// [`Reason::QUOTA`] when rows of the connection's own messages could not be stored: none behind them may be
+    /// acknowledged either, and the client sends them all again.
+    pub(crate) fn settled(&self, since: u64, waker: &Waker) -> Result<u64, Reason> {
+        let mut inbox = held(&self.inbox);
+        if inbox.refused > since {
+            return Err(Reason::QUOTA);
+        }
+        inbox.unsettled = Some(waker.clone());
+        Ok(inbox.settled)
+    }
+
+    /// The rows of all messages up to a ticket are durable, or were refused.
+    pub(crate) fn settle(&self, ticket: u64, stored: bool) {
+        let mut inbox = held(&self.inbox);
+        inbox.settled = inbox.settled.max(ticket);
+        if !stored {
+            inbox.refused = inbox.refused.max(ticket);
+        }
+        let waker = inbox.unsettled.take();
+        drop(inbox);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
     }
 
     /// The account was dismissed: nobody hears what is put in.

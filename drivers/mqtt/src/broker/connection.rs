@@ -19,6 +19,7 @@ use super::{
     link::Put,
     route::{Aftermath, Routes},
     session::Delivery,
+    settling::Unsettled,
     shared::{By, Shared},
 };
 use crate::wire::{self, Reason, Version};
@@ -83,6 +84,10 @@ pub(crate) struct Connection {
     pub(super) full: Option<Arc<Client>>,
     /// The account's inbox is full.
     pub(super) inbox_full: bool,
+    /// Messages that wait for the disk, or for those before them, to be acknowledged.
+    pub(super) unsettled: VecDeque<Unsettled>,
+    /// The account's newest ticket when the connection began.
+    pub(super) since_ticket: u64,
     /// A stranger that has sent something.
     pub(super) was_heard: bool,
     end: Option<End>,
@@ -107,7 +112,9 @@ pub(crate) struct Parts {
 impl Connection {
     pub(crate) fn new(parts: Parts) -> Connection {
         let Parts { shared, desk, stream, client, generation, version, by, expiry_s, input, replies } = parts;
+        let since_ticket = by.account.as_ref().map_or(0, |account| account.newest_ticket());
         Connection {
+            since_ticket,
             shared,
             desk,
             stream: Some(stream),
@@ -128,6 +135,7 @@ impl Connection {
             backlog: VecDeque::new(),
             full: None,
             inbox_full: false,
+            unsettled: VecDeque::new(),
             was_heard: false,
             end: None,
         }
@@ -148,6 +156,7 @@ impl Connection {
     fn advance(&mut self, cx: &mut Context<'_>) -> Result<(), End> {
         let mut reads = limits::READS_A_TURN;
         loop {
+            self.settle_tickets(cx.waker())?;
             let blocked = !self.write(cx)?;
             if blocked {
                 let drained = std::mem::take(&mut self.drained);
@@ -223,6 +232,10 @@ impl Connection {
                 self.taken = self.writing.len() - own;
                 Ok(true)
             }
+            Turn::Soon => {
+                cx.waker().wake_by_ref();
+                Ok(!self.writing.is_empty())
+            }
             Turn::Idle => Ok(!self.writing.is_empty()),
         }
     }
@@ -253,7 +266,7 @@ impl Connection {
 
     /// Whether it may take more from its client now. While others keep us from reading, its silence is ours.
     fn may_read(&mut self, waker: &Waker) -> bool {
-        if self.replies.len() > REPLIES_BYTES_MAX {
+        if self.replies.len() > REPLIES_BYTES_MAX || self.unsettled.len() >= limits::UNSETTLED_MAX {
             return false;
         }
         let was_held = self.full.is_some() || self.inbox_full;

@@ -14,6 +14,7 @@ use super::{
     link::Run,
     route::{Aftermath, Route, Way},
     session::Received,
+    settling::Standing,
     strangers,
 };
 use crate::wire::{self, Frame, Properties, PublishView, Reason, Version, control::Control, first};
@@ -129,34 +130,35 @@ impl Connection {
             self.full = Some(full.clone());
             return Ok(Flow::Wait);
         }
-        if view.qos == 2 && self.is_repeated(view.packet_id)? {
-            wire::put_ack(self.version, first::PUBREC, view.packet_id, Reason::SUCCESS, &mut self.replies);
-            return Ok(Flow::On);
+        if view.qos == 2 {
+            match self.standing(view.packet_id)? {
+                Standing::New => {}
+                Standing::Unsettled => return Ok(Flow::On),
+                Standing::Taken => {
+                    self.acknowledge(&view, Reason::SUCCESS, None)?;
+                    return Ok(Flow::On);
+                }
+            }
         }
         if self.by.stranger.is_some() {
+            // Not acknowledged, as nobody keeps it: a device that is not up yet, or is claimed soon, sends it again.
             self.hear(&route, &view);
-            self.acknowledge(&view, Reason::SUCCESS);
             return Ok(Flow::On);
         }
         if route.way == Way::Refused {
             batch.denied += 1;
             // Version 3 has no way to say so.
-            self.acknowledge(
-                &view,
-                if self.version == Version::V5 { Reason::NOT_AUTHORIZED } else { Reason::SUCCESS },
-            );
+            let reason = if self.version == Version::V5 { Reason::NOT_AUTHORIZED } else { Reason::SUCCESS };
+            self.acknowledge(&view, reason, None)?;
             return Ok(Flow::On);
         }
         let publish = Arc::new(self.message(&route, &view, properties));
+        let mut ticket = None;
         if let Some(account) = &self.by.account
             && view.qos > 0
         {
-            let handed = account.put(&publish);
-            if view.qos == 2 && handed != Handed::Taken {
-                self.client.lock().session.give_back(view.packet_id);
-            }
-            match handed {
-                Handed::Taken => {}
+            match account.put(&publish) {
+                Handed::Taken(taken) => ticket = Some(taken),
                 Handed::Full => {
                     self.inbox_full = true;
                     return Ok(Flow::Wait);
@@ -184,7 +186,7 @@ impl Connection {
                 }
             }
         }
-        self.acknowledge(&view, Reason::SUCCESS);
+        self.acknowledge(&view, Reason::SUCCESS, ticket)?;
         Ok(Flow::On)
     }
 
@@ -205,22 +207,6 @@ impl Connection {
         }
         let topic = self.aliases.get(place).cloned().flatten().ok_or(Reason::ALIAS)?;
         self.find_route(topic.as_bytes())
-    }
-
-    /// Whether a QoS 2 packet came before. A new one is taken into the session.
-    fn is_repeated(&self, id: u16) -> Result<bool, Reason> {
-        let mut state = self.client.lock();
-        if state.generation != self.generation {
-            return Err(Reason::TAKEN_OVER);
-        }
-        if state.session.is_taken(id) {
-            return Ok(true);
-        }
-        if state.session.incoming() >= self.desk.policy.receive_max.into() {
-            return Err(Reason::RECEIVE_MAX);
-        }
-        state.session.take(id);
-        Ok(false)
     }
 
     fn message(&self, route: &Route, view: &PublishView<'_>, properties: Option<Properties>) -> Publish {
@@ -254,19 +240,6 @@ impl Connection {
         {
             arrivals.knock(time, strangers::told_more(waiting));
         }
-    }
-
-    fn acknowledge(&mut self, view: &PublishView<'_>, reason: Reason) {
-        let first = match view.qos {
-            0 => return,
-            1 => first::PUBACK,
-            _ => first::PUBREC,
-        };
-        if view.qos == 2 && reason.0 >= Reason::UNSPECIFIED.0 {
-            // A PUBREC that refuses ends the exchange (MQTT 5, 4.3.3).
-            self.client.lock().session.give_back(view.packet_id);
-        }
-        wire::put_ack(self.version, first, view.packet_id, reason, &mut self.replies);
     }
 
     /// Hands on what was gathered.

@@ -62,6 +62,9 @@ pub const INBOX_MESSAGES_MAX: usize = 4_096;
 /// Bytes of them.
 pub const INBOX_BYTES_MAX: usize = 4 * 1_024 * 1_024;
 
+/// Messages of one client that may wait for the disk before they are acknowledged; then nothing more is read from it.
+pub const UNSETTLED_MAX: usize = 8_192;
+
 /// A message of our own to a device is void after this.
 pub const COMMAND_LIFE: Duration = Duration::from_secs(10);
 

@@ -21,6 +21,7 @@ mod realm;
 mod retained;
 mod route;
 mod session;
+mod settling;
 mod shared;
 pub(crate) mod strangers;
 mod subscribing;
@@ -117,7 +118,8 @@ impl Broker {
     pub fn admit(&self, account: Account) -> Result<Admitted, Fault> {
         let entry = self.0.accounts.admit(account)?;
         self.0.cut_strangers(&entry.account);
-        Ok(Admitted { shared: self.0.clone(), entry })
+        let ticket = entry.newest_ticket();
+        Ok(Admitted { shared: self.0.clone(), entry, ticket })
     }
 
     /// The newest messages of an account, oldest first, for people who look; none when it was not admitted.
@@ -162,12 +164,28 @@ impl Broker {
 pub struct Admitted {
     shared: Arc<shared::Shared>,
     entry: Arc<accounts::Entry>,
+    /// Of the newest message that [`Admitted::next`] gave out.
+    ticket: u64,
 }
 
 impl Admitted {
     /// What the client does. Cancel safe.
     pub async fn next(&mut self) -> Seen {
-        self.entry.next().await
+        let seen = self.entry.next().await;
+        // Messages of QoS 1 and 2 come out as they went in, and none of them is shed: counting them numbers them.
+        self.ticket += u64::from(matches!(&seen, Seen::Message(publish) if publish.qos > 0));
+        seen
+    }
+
+    /// Names all messages that were given out so far, for [`Admitted::settle`].
+    pub fn ticket(&self) -> u64 {
+        self.ticket
+    }
+
+    /// What came of all messages up to a ticket is durable: they are acknowledged to the client now. Or it could not be
+    /// stored: the client is cut, so that it sends them again.
+    pub fn settle(&self, ticket: u64, stored: bool) {
+        self.entry.settle(ticket, stored);
     }
 
     /// Publishes to this client only, if it is connected and subscribed to a matching filter. What has not left after

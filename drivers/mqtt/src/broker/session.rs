@@ -224,11 +224,6 @@ impl Session {
         self.incoming.insert(id)
     }
 
-    /// It was not taken after all; the client may use the id anew.
-    pub(crate) fn give_back(&mut self, id: u16) {
-        self.incoming.remove(&id);
-    }
-
     /// The same packet id is in use by a QoS 2 exchange that the client began.
     pub(crate) fn is_taken(&self, id: u16) -> bool {
         self.incoming.contains(&id)

@@ -23,8 +23,11 @@ async fn online(admitted: &mut Admitted) {
     assert!(matches!(admitted.next().await, Seen::Online { .. }));
 }
 
+/// The next message, which is kept for good.
 async fn heard(admitted: &mut Admitted) -> (String, String) {
-    match admitted.next().await {
+    let seen = admitted.next().await;
+    admitted.settle(admitted.ticket(), true);
+    match seen {
         Seen::Message(m) => (m.topic.to_string(), String::from_utf8_lossy(&m.payload).into_owned()),
         other => panic!("{other:?}"),
     }
@@ -44,9 +47,9 @@ async fn a_device_is_heard_and_told() {
     let got = device.take().await;
     assert_eq!((got.topic.as_str(), got.payload.as_str(), got.qos), ("set/a", "1", 1));
     assert_eq!(admitted.send("set/+", Bytes::new(), 1).await.unwrap_err().code, "mqtt.topic");
-    device.publish_acked(message("plant/x", "5", 1)).await;
+    let (_, told) = tokio::join!(device.publish_acked(message("plant/x", "5", 1)), heard(&mut admitted));
     device.publish(message("elsewhere", "6", 0)).await;
-    assert_eq!(heard(&mut admitted).await, ("plant/x".into(), "5".into()));
+    assert_eq!(told, ("plant/x".into(), "5".into()));
     assert_eq!(watch.got().await.payload, "5");
     device.leave().await;
     assert_eq!(admitted.next().await, Seen::Offline { reason: "normal end" });
@@ -72,8 +75,8 @@ async fn own_topics_stay_between_a_device_and_its_account() {
     for device in [&mut first, &mut second] {
         assert_eq!(device.subscribe("v1/devices/me/rpc/request/+", 1).await, 1);
     }
-    first.publish_acked(message("v1/devices/me/telemetry", "{}", 1)).await;
-    assert_eq!(heard(&mut one).await.1, "{}");
+    let telemetry = message("v1/devices/me/telemetry", "{}", 1);
+    assert_eq!(tokio::join!(first.publish_acked(telemetry), heard(&mut one)).1.1, "{}");
     two.send("v1/devices/me/rpc/request/1", Bytes::from_static(b"go"), 1).await.unwrap();
     assert_eq!(second.take().await.payload, "go");
     first.hears_nothing().await;
@@ -206,6 +209,58 @@ async fn a_device_that_is_not_read_holds_back_its_own_client_only() {
 }
 
 #[tokio::test]
+async fn what_is_not_kept_is_not_acknowledged() {
+    let house = House::open();
+    let mut admitted = house.broker.admit(account("d1", None)).unwrap();
+    let hello = Hello::new("d1").expiry(1_000);
+    let (mut device, _) = house.join(&hello).await;
+    online(&mut admitted).await;
+    let one = Outgoing { packet_id: 1, ..message("plant/x", "1", 1) };
+    let two = Outgoing { packet_id: 2, ..message("plant/x", "2", 2) };
+    for outgoing in [one, two, Outgoing { packet_id: 3, ..message("elsewhere", "3", 1) }] {
+        device.publish(outgoing).await;
+    }
+    // Given out is not kept; and who is refused waits for its turn. Said twice is said once.
+    admitted.next().await;
+    device.publish(Outgoing { dup: true, ..two }).await;
+    device.hears_nothing().await;
+    let first = admitted.ticket();
+    admitted.next().await;
+    admitted.settle(first, true);
+    assert_eq!(device.next().await[..4], [0x40, 2, 0, 1]);
+    device.hears_nothing().await;
+    admitted.settle(admitted.ticket(), true);
+    assert_eq!(device.next().await[..4], [0x50, 2, 0, 2]);
+    assert_eq!(device.next().await[..5], [0x40, 3, 0, 3, 0x87]);
+
+    // The disk is full: nothing is acknowledged any more, whatever is kept later, until it is sent again.
+    let (third, fourth) = (
+        Outgoing { packet_id: 4, ..message("plant/x", "4", 1) },
+        Outgoing { packet_id: 5, ..message("plant/x", "5", 2) },
+    );
+    device.publish(third).await;
+    device.publish(fourth).await;
+    admitted.next().await;
+    let refused = admitted.ticket();
+    admitted.next().await;
+    admitted.settle(refused, false);
+    admitted.settle(admitted.ticket(), true);
+    assert_eq!(device.reason().await, 0x97);
+    assert!(matches!(admitted.next().await, Seen::Offline { .. }));
+    let (mut device, kept) = house.join(&hello.again()).await;
+    assert!(kept);
+    online(&mut admitted).await;
+    for again in [third, fourth] {
+        device.publish(Outgoing { dup: true, ..again }).await;
+    }
+    for payload in ["4", "5"] {
+        assert_eq!(heard(&mut admitted).await.1, payload);
+    }
+    assert_eq!(device.next().await[..4], [0x40, 2, 0, 4]);
+    assert_eq!(device.next().await[..4], [0x50, 2, 0, 5]);
+}
+
+#[tokio::test]
 async fn a_stranger_is_let_in_without_effect_until_it_is_claimed() {
     let house = House::open();
     let mut watch = house.client("watch").await;
@@ -214,8 +269,9 @@ async fn a_stranger_is_let_in_without_effect_until_it_is_claimed() {
     let (mut stranger, _) = house.join(&hello).await;
     assert_eq!(stranger.subscribe("#", 1).await, 1);
     for i in 0..30 {
-        stranger.publish_acked(message("plant/x", &i.to_string(), 1)).await;
+        stranger.publish(Outgoing { packet_id: i + 1, ..message("plant/x", &i.to_string(), 1) }).await;
     }
+    stranger.hears_nothing().await;
     stranger.publish(Outgoing { retain: true, ..message("plant/x", "kept", 0) }).await;
     watch.publish(message("plant/y", "z", 0)).await;
     assert_eq!(watch.got().await.payload, "z");
@@ -238,8 +294,8 @@ async fn a_stranger_is_let_in_without_effect_until_it_is_claimed() {
     let (mut device, kept) = house.join(&hello.again()).await;
     assert!(!kept);
     online(&mut admitted).await;
-    device.publish_acked(message("plant/x", "real", 1)).await;
-    assert_eq!(heard(&mut admitted).await.1, "real");
+    let real = message("plant/x", "real", 1);
+    assert_eq!(tokio::join!(device.publish_acked(real), heard(&mut admitted)).1.1, "real");
     assert!(house.desk.arrivals.get("new-device").is_none());
     assert_eq!(house.broker.view().quarantined, 0);
 }

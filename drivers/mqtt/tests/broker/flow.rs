@@ -280,6 +280,8 @@ async fn a_publisher_that_is_held_back_is_not_blamed_for_its_silence() {
     let sending = tokio::spawn(async move {
         for id in 1..=n {
             device.publish(Outgoing { packet_id: id, ..message("a", "x", 1) }).await;
+        }
+        for _ in 1..=n {
             device.next().await;
         }
         device
@@ -291,7 +293,10 @@ async fn a_publisher_that_is_held_back_is_not_blamed_for_its_silence() {
     let mut messages = 0;
     while messages < n {
         match admitted.next().await {
-            Seen::Message(_) => messages += 1,
+            Seen::Message(_) => {
+                messages += 1;
+                admitted.settle(admitted.ticket(), true);
+            }
             Seen::Online { .. } => {}
             Seen::Offline { reason } => panic!("{reason} after {messages}"),
         }
