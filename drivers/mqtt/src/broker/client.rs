@@ -59,8 +59,6 @@ pub(crate) enum Turn {
     Write,
     /// Nothing to do; the waker is kept.
     Idle,
-    /// There is something, for the next turn.
-    Soon,
     /// The connection must end.
     Cut(Reason),
 }
@@ -161,12 +159,8 @@ impl Client {
     fn after_put(&self, state: &mut State, moment: Moment, put: &mut Put, wakers: &mut Vec<Waker>) {
         let filling = state.session.is_filling();
         let Some(link) = &mut state.link else { return };
-        if !link.out.is_empty()
-            && link.writing == 0
-            && let Some(waker) = link.waker.take()
-        {
-            link.fresh = true;
-            wakers.push(waker);
+        if !link.out.is_empty() && link.writing == 0 {
+            wakers.extend(link.waker.take());
         }
         if put.dropped > 0 {
             link.pace.dropped(moment.now);
@@ -224,9 +218,6 @@ impl Client {
             link.writing = 0;
             link.keep_waker(waker);
             return Turn::Idle;
-        }
-        if std::mem::take(&mut link.fresh) {
-            return Turn::Soon;
         }
         link.writing = link.out.len();
         if to.is_empty() {

@@ -232,10 +232,6 @@ impl Connection {
                 self.taken = self.writing.len() - own;
                 Ok(true)
             }
-            Turn::Soon => {
-                cx.waker().wake_by_ref();
-                Ok(!self.writing.is_empty())
-            }
             Turn::Idle => Ok(!self.writing.is_empty()),
         }
     }

@@ -12,9 +12,6 @@ pub(crate) struct Link {
     pub(super) out: Vec<u8>,
     /// Bytes that the connection took and has not written yet.
     pub(super) writing: usize,
-    /// The connection was idle and is woken for what was put first: it lets one turn pass, so that what other publishers
-    /// have ready leaves in the same write.
-    pub(super) fresh: bool,
     pub(super) waker: Option<Waker>,
     /// Publishers that wait for room.
     pub(super) room: Vec<Waker>,
@@ -87,7 +84,6 @@ impl Link {
             version: terms.version,
             out: Vec::new(),
             writing: 0,
-            fresh: false,
             waker: None,
             room: Vec::new(),
             pace: Pace::default(),
