@@ -20,6 +20,7 @@ use crate::{
         TempDir,
         binary::Process,
         client::{Client, id},
+        eventually,
     },
 };
 
@@ -76,7 +77,13 @@ fn make_device(client: &Client, at: SocketAddr) -> String {
     let point = json!({
         "name": "row", "device": id(&device), "address": "plant/row /n u64", "value_type": "u64", "period_ms": 1000
     });
-    id(&client.post("/points", json!({ "points": [point] }))["items"][0])
+    let made = id(&client.post("/points", json!({ "points": [point] }))["items"][0]);
+    // A device without points is acknowledged and keeps nothing: its run begins anew with its first point.
+    let path = format!("/devices/{}", id(&device));
+    eventually("the device knows its point", 20, || {
+        (client.get(&path)["health"]["points"] == json!(1)).then_some(())
+    });
+    made
 }
 
 /// The device: a thread that publishes row after row, and comes back when it is sent away, until it is told to stop.

@@ -13,6 +13,9 @@ use crate::registers::SharedPlant;
 
 /// How often a server's values follow the plant, and the plant what clients wrote.
 const MIRROR_EVERY: Duration = Duration::from_millis(200);
+/// How often what did not change is shown again. The server's library puts a change aside that comes within the sampling
+/// interval of the one before, and remembers it only when the value is touched again: a last change would never arrive.
+const SHOW_AGAIN_EVERY: Duration = Duration::from_secs(1);
 
 /// The named values of one device.
 #[derive(Clone)]
@@ -66,14 +69,21 @@ impl Tags {
     /// Keeps plant and server alike; never ends.
     pub(crate) async fn mirror(&self, server: &opcua::Plant, clock: &Clock) {
         let mut shown = self.all();
+        let mut show_again_at = clock.monotonic() + SHOW_AGAIN_EVERY;
         loop {
             clock.sleep(MIRROR_EVERY).await;
             self.take_writes(server, &shown);
             let now = self.all();
+            let again = clock.monotonic() >= show_again_at;
             for ((row, (_, value)), (_, before)) in self.rows.iter().zip(&now).zip(&shown) {
-                if value != before {
-                    server.set(&Tags::node_name(row), value);
+                let node = Tags::node_name(row);
+                // What a client has just written is not written over.
+                if value != before || (again && server.get(&node).as_ref() == Some(value)) {
+                    server.set(&node, value);
                 }
+            }
+            if again {
+                show_again_at = clock.monotonic() + SHOW_AGAIN_EVERY;
             }
             shown = now;
         }
