@@ -262,15 +262,14 @@ impl Connection {
 
     /// Whether it may take more from its client now. While others keep us from reading, its silence is ours.
     fn may_read(&mut self, waker: &Waker) -> bool {
-        if self.replies.len() > REPLIES_BYTES_MAX || self.unsettled.len() >= limits::UNSETTLED_MAX {
+        if self.replies.len() > REPLIES_BYTES_MAX {
             return false;
         }
-        let was_held = self.full.is_some() || self.inbox_full;
-        if !self.has_room(waker) {
+        if self.unsettled.len() >= limits::UNSETTLED_MAX || !self.has_room(waker) {
             self.client.heard_ms.store(HELD, Relaxed);
             return false;
         }
-        if was_held {
+        if self.client.heard_ms.load(Relaxed) == HELD {
             self.client.heard_ms.store(self.shared.now().as_millis() as u64, Relaxed);
         }
         true
