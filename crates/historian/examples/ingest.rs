@@ -104,8 +104,14 @@ async fn produce(
 async fn queries(historian: &Historian) -> Result<(), Failure> {
     let (points, to) = (vec![PointId(7)], Time(i64::MAX));
     let start = Instant::now();
-    let newest =
-        RangeQuery { points: points.clone(), from: Time(0), to, limit_rows: 1000, newest_first: true };
+    let newest = RangeQuery {
+        points: points.clone(),
+        from: Time(0),
+        to,
+        limit_rows: 1000,
+        newest_first: true,
+        known_at: None,
+    };
     let sections = historian.range(newest).await?;
     let rows: usize = sections.iter().map(Section::len).sum();
     print!("        newest {rows} rows of a point in {:.2?}", start.elapsed());

@@ -1,22 +1,62 @@
-//! Chunks: rows of one point, one type and one day as one block. The bytes are described in segment.rs.
+//! Chunks: rows of one point and one type as one block.
+//!
+//! ```text
+//! chunk   = kind u8: 4 current rows, 5 rows that were replaced or deleted · point u32 · value type u8 · rows varint
+//!           · times · values (column.rs) · quality: marks · learnt: steps · origin: marks · until: steps, in kind 5 only
+//! marks   = 00, all rows have the usual one (quality Good, origin measured) · 01 column of u64: one a row
+//! steps   = column of i64: minutes after the row's source time, rounded up
+//! ```
+//!
+//! Rows are in rising time; those of kind 4 have no equals. The codecs of each column are named by its first byte, which
+//! the checksum of the block covers.
 
-use std::ops::Range;
+mod v1;
 
-use types::{Origin, PointId, Time};
+use types::{Origin, PointId, Quality, Time, ValueType, Values};
 
 use crate::{
-    codec::{Cursor, Malformed, put_quality, put_times, put_values, put_varint, put_zigzag, type_byte},
+    codec::{Cursor, Malformed, put_varint, type_byte},
+    column::{self, Effort},
     format::{begin_block, end_block},
-    memory::Stamp,
-    rows::{Rows, compress, expand, slice},
+    rows::{Known, Rows},
 };
 
-/// First byte of a chunk block.
-pub(crate) const CHUNK: u8 = 1;
-/// Bytes of an entry in an index block.
-pub(crate) const INDEX_ENTRY_BYTES: usize = 36;
-/// The codec that writes columns as codec.rs does.
-const PLAIN: u8 = 0;
+/// First byte of a chunk of format version 1.
+pub(crate) const CHUNK_V1: u8 = 1;
+/// The most rows a chunk may say it has: a constant column costs no bytes to claim, and memory to read.
+pub(crate) const ROWS_MAX: usize = 1 << 16;
+
+/// What a block that an index names holds; the number is its first byte.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Kind {
+    /// Rows that are current.
+    Current,
+    /// Rows that others took the place of, or that were deleted.
+    History,
+    /// Summaries of a level: see summary.rs.
+    Summary(u8),
+}
+
+impl Kind {
+    /// The most levels of summaries.
+    pub(crate) const LEVELS_MAX: u8 = 16;
+
+    pub(crate) fn byte(self) -> u8 {
+        match self {
+            Kind::Current => 4,
+            Kind::History => 5,
+            Kind::Summary(level) => 0x10 + level,
+        }
+    }
+    pub(crate) fn from_byte(byte: u8) -> Option<Kind> {
+        match byte {
+            CHUNK_V1 | 4 => Some(Kind::Current),
+            5 => Some(Kind::History),
+            0x10.. if byte < 0x10 + Kind::LEVELS_MAX => Some(Kind::Summary(byte - 0x10)),
+            _ => None,
+        }
+    }
+}
 
 /// Where a chunk is and what it holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,119 +70,124 @@ pub(crate) struct ChunkEntry {
     pub(crate) rows: u32,
 }
 
-impl ChunkEntry {
-    pub(crate) fn put(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.point.0.to_le_bytes());
-        out.extend_from_slice(&self.first.0.to_le_bytes());
-        out.extend_from_slice(&self.last.0.to_le_bytes());
-        out.extend_from_slice(&self.offset.to_le_bytes());
-        out.extend_from_slice(&self.len.to_le_bytes());
-        out.extend_from_slice(&self.rows.to_le_bytes());
-    }
-    pub(crate) fn take(cursor: &mut Cursor<'_>) -> Result<ChunkEntry, Malformed> {
-        Ok(ChunkEntry {
-            point: PointId(cursor.u32()?),
-            first: cursor.time()?,
-            last: cursor.time()?,
-            offset: cursor.u64()?,
-            len: cursor.u32()?,
-            rows: cursor.u32()?,
-        })
-    }
+/// How a chunk is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Layout {
+    V1,
+    V2(Effort),
 }
 
-/// Appends rows as a chunk block; `stamps` gives the stamp of each row of `range`, which is not empty.
-pub(crate) fn put_chunk(
-    out: &mut Vec<u8>,
-    point: PointId,
-    rows: &Rows,
-    range: Range<usize>,
-    stamps: impl Iterator<Item = Stamp>,
-) {
-    let times = &rows.times[range.clone()];
+/// Appends rows, at least one, as a chunk block.
+pub(crate) fn put_chunk(out: &mut Vec<u8>, kind: Kind, point: PointId, rows: &Rows, layout: Layout) {
+    let Layout::V2(effort) = layout else { return v1::put(out, point, rows) };
     let began = begin_block(out);
-    out.push(CHUNK);
+    out.push(kind.byte());
     out.extend_from_slice(&point.0.to_le_bytes());
-    out.extend_from_slice(&[type_byte(rows.values.value_type()), PLAIN]);
-    out.extend_from_slice(&(times.len() as u32).to_le_bytes());
-    out.extend_from_slice(&times[0].0.to_le_bytes());
-    out.extend_from_slice(&times[times.len() - 1].0.to_le_bytes());
-    put_times(out, times);
-    put_values(out, &slice(&rows.values, range.clone()));
-    put_quality(out, &compress(rows.qualities.get(range).unwrap_or_default()));
-    put_stamps(out, stamps);
+    out.push(type_byte(rows.values.value_type()));
+    put_varint(out, rows.len() as u64);
+    column::put_times(out, &rows.times, effort);
+    column::put_values(out, &rows.values, effort);
+    put_marks(out, &rows.qualities, |quality| u64::from(quality.0), effort);
+    put_steps(out, &rows.known.learnt, effort);
+    put_marks(out, &rows.known.origins, |origin| *origin as u64, effort);
+    if kind == Kind::History {
+        put_steps(out, &rows.known.until, effort);
+    }
     end_block(out, began);
 }
 
-fn put_stamps(out: &mut Vec<u8>, stamps: impl Iterator<Item = Stamp>) {
-    let mut runs: Vec<(u64, Stamp)> = Vec::new();
-    for stamp in stamps {
-        match runs.last_mut() {
-            Some((rows, last)) if *last == stamp => *rows += 1,
-            _ => runs.push((1, stamp)),
-        }
-    }
-    put_varint(out, runs.len() as u64);
-    let (mut lsn, mut recorded) = (0, 0);
-    for (rows, stamp) in runs {
-        put_varint(out, rows);
-        put_zigzag(out, (stamp.lsn as i64).wrapping_sub(lsn));
-        put_zigzag(out, stamp.recorded.0.wrapping_sub(recorded));
-        (lsn, recorded) = (stamp.lsn as i64, stamp.recorded.0);
-        out.push(stamp.origin as u8);
+fn put_marks<T>(out: &mut Vec<u8>, marks: &[T], number: impl Fn(&T) -> u64, effort: Effort) {
+    out.push(u8::from(!marks.is_empty()));
+    if !marks.is_empty() {
+        column::put_values(out, &Values::U64(marks.iter().map(number).collect()), effort);
     }
 }
 
-fn take_stamps(cursor: &mut Cursor<'_>, rows: usize) -> Result<Vec<(u64, Stamp)>, Malformed> {
-    let count = cursor.count()?;
-    let (mut stamps, mut lsn, mut recorded, mut covered) = (Vec::with_capacity(count), 0i64, 0i64, 0u64);
-    for _ in 0..count {
-        let run = cursor.varint()?;
-        lsn = lsn.wrapping_add(cursor.zigzag()?);
-        recorded = recorded.wrapping_add(cursor.zigzag()?);
-        let origin = Origin::from_byte(cursor.u8()?).ok_or(Malformed("unknown origin"))?;
-        covered = covered.saturating_add(run);
-        stamps.push((run, Stamp { lsn: lsn as u64, recorded: Time(recorded), origin }));
+fn put_steps(out: &mut Vec<u8>, steps: &[i64], effort: Effort) {
+    column::put_values(out, &Values::I64(steps.to_vec()), effort);
+}
+
+fn take_marks<T>(
+    cursor: &mut Cursor<'_>,
+    rows: usize,
+    mark: impl Fn(u64) -> Option<T>,
+) -> Result<Vec<T>, Malformed> {
+    match cursor.u8()? {
+        0 => Ok(Vec::new()),
+        1 => match column::take_values(cursor, Some(ValueType::U64), rows)? {
+            Values::U64(numbers) => {
+                numbers.into_iter().map(|n| mark(n).ok_or(Malformed("an unknown mark"))).collect()
+            }
+            _ => Err(Malformed("marks are no numbers")),
+        },
+        _ => Err(Malformed("unknown form of marks")),
     }
-    if covered != rows as u64 {
-        return Err(Malformed("stamps do not cover the rows"));
+}
+
+fn take_steps(cursor: &mut Cursor<'_>, rows: usize) -> Result<Vec<i64>, Malformed> {
+    match column::take_values(cursor, Some(ValueType::I64), rows)? {
+        Values::I64(steps) => Ok(steps),
+        _ => Err(Malformed("steps are no numbers")),
     }
-    Ok(stamps)
+}
+
+/// How much of a chunk its reader wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Want {
+    /// Times, values, qualities.
+    Rows,
+    /// Also what is known about the rows.
+    Known,
 }
 
 /// A chunk as it was written.
 pub(crate) struct Chunk {
+    pub(crate) kind: Kind,
     pub(crate) point: PointId,
     pub(crate) rows: Rows,
-    /// How many rows each stamp is for.
-    pub(crate) stamps: Vec<(u64, Stamp)>,
 }
 
 impl Chunk {
     /// From the body of a block.
-    pub(crate) fn decode(body: &[u8]) -> Result<Chunk, Malformed> {
+    pub(crate) fn decode(body: &[u8], want: Want) -> Result<Chunk, Malformed> {
         let mut cursor = Cursor::new(body);
-        if cursor.u8()? != CHUNK {
-            return Err(Malformed("the block is no chunk"));
-        }
+        let kind = match cursor.u8()? {
+            CHUNK_V1 => {
+                let (point, rows) = v1::take(body)?;
+                return Ok(Chunk { kind: Kind::Current, point, rows });
+            }
+            byte => Kind::from_byte(byte),
+        };
+        let kind = kind
+            .filter(|kind| matches!(kind, Kind::Current | Kind::History))
+            .ok_or(Malformed("the block is no chunk"))?;
         let point = PointId(cursor.u32()?);
         let of = cursor.value_type()?;
-        if cursor.u8()? != PLAIN {
-            return Err(Malformed("unknown chunk codec"));
-        }
-        let rows = cursor.u32()? as usize;
-        let (first, last) = (cursor.time()?, cursor.time()?);
-        if rows == 0 || rows > body.len() {
+        let rows = usize::try_from(cursor.varint()?).unwrap_or(usize::MAX);
+        if rows == 0 || rows > ROWS_MAX {
             return Err(Malformed("the row count of a chunk cannot be"));
         }
-        let times = cursor.times(rows)?;
-        if times.first() != Some(&first) || times.last() != Some(&last) || !times.is_sorted_by(|a, b| a < b) {
+        let times = column::take_times(&mut cursor, rows)?;
+        let in_order = match kind {
+            Kind::History => times.is_sorted(),
+            _ => times.is_sorted_by(|a, b| a < b),
+        };
+        if !in_order {
             return Err(Malformed("the times of a chunk are not in order"));
         }
-        let values = cursor.values(of, rows)?;
-        let qualities = expand(&cursor.quality(rows)?);
-        let stamps = take_stamps(&mut cursor, rows)?;
-        cursor.end()?;
-        Ok(Chunk { point, rows: Rows { times, values, qualities }, stamps })
+        let values = column::take_values(&mut cursor, of, rows)?;
+        let quality = |n| u32::try_from(n).ok().map(Quality);
+        let qualities = take_marks(&mut cursor, rows, quality)?;
+        let mut known = Known::default();
+        if want == Want::Known {
+            known.learnt = take_steps(&mut cursor, rows)?;
+            let origin = |n| u8::try_from(n).ok().and_then(Origin::from_byte);
+            known.origins = take_marks(&mut cursor, rows, origin)?;
+            if kind == Kind::History {
+                known.until = take_steps(&mut cursor, rows)?;
+            }
+            cursor.end()?;
+        }
+        Ok(Chunk { kind, point, rows: Rows { times, values, qualities, known } })
     }
 }

@@ -1,6 +1,6 @@
 //! Columns as bytes: shared by log records, chunks and the snapshot of latest values. Little-endian, no padding.
 //!
-//! varint = LEB128 of a u64; zigzag = varint of (v << 1) ^ (v >> 63). Part of format version 1: frozen.
+//! varint = LEB128 of a u64; zigzag = varint of (v << 1) ^ (v >> 63). Frozen.
 //! Readers take bytes from anywhere: every length is checked against what is left before memory is asked for.
 
 use std::sync::Arc;
@@ -65,7 +65,7 @@ pub(crate) fn put_values(out: &mut Vec<u8>, values: &Values) {
     }
 }
 
-fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
+pub(crate) fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
     put_varint(out, bytes.len() as u64);
     out.extend_from_slice(bytes);
 }
@@ -208,6 +208,10 @@ impl<'a> Cursor<'a> {
     fn counted(&mut self) -> Result<&'a [u8], Malformed> {
         let n = self.count()?;
         self.bytes(n)
+    }
+    pub(crate) fn text(&mut self) -> Result<String, Malformed> {
+        let text = std::str::from_utf8(self.counted()?);
+        text.map(String::from).map_err(|_| Malformed("text is not UTF-8"))
     }
     pub(crate) fn value(&mut self) -> Result<Option<Value>, Malformed> {
         let of = self.value_type()?;

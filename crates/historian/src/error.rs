@@ -142,6 +142,17 @@ pub enum ReadError {
         /// Buckets asked for, each point.
         buckets: u32,
     },
+    /// More columns than a screen can use.
+    #[error(
+        "{points} points x {columns} columns: ask for 1 to {max} columns a point and {total_max} in all",
+        max = crate::TrendQuery::COLUMNS_MAX, total_max = crate::TrendQuery::COLUMNS_TOTAL_MAX
+    )]
+    Columns {
+        /// Points asked for.
+        points: usize,
+        /// Columns asked for, each point.
+        columns: u32,
+    },
     /// The disk failed to read.
     #[error("reading {file}: {cause}: check the disk and ask again")]
     Io {
@@ -178,6 +189,99 @@ impl FlushError {
         let file = file.to_path_buf();
         move |error| FlushError::Io { action, file, cause: error.to_string() }
     }
+}
+
+/// Why segments were not compacted. Nothing is lost: they stay as they are, and it is tried again.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CompactError {
+    /// The store is of a version that knows no compaction.
+    #[error("the store has format version {found}: confirm the current one first, then compact it")]
+    Format {
+        /// The store's version.
+        found: u32,
+    },
+    /// The disk failed or is full.
+    #[error("compaction: {cause}: free space or check the disk; the segments stay as they are")]
+    Io {
+        /// What the system said.
+        cause: String,
+    },
+    /// The historian was closed.
+    #[error("the historian is closed")]
+    Closed,
+}
+
+/// Why a deletion, a hold or a backup was not made.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum UpkeepError {
+    /// The store is of a version that does not know it.
+    #[error(
+        "the store has format version 1, which knows neither deletions nor holds: confirm the current one first"
+    )]
+    Format,
+    /// The span is empty.
+    #[error("the span from {from} to {to} is empty: the end must be later than the start")]
+    NoSpan {
+        /// Start, inclusive.
+        from: Time,
+        /// End, exclusive.
+        to: Time,
+    },
+    /// Nobody is named, no reason is given, or both are too long.
+    #[error("say who asks and why, in {max} bytes at most")]
+    Reason {
+        /// The bound, for both together.
+        max: usize,
+    },
+    /// Too much is on the list.
+    #[error(
+        "at most {marks} deletions and holds wait at a time, and each names at most {points} points: compact first, or name fewer"
+    )]
+    TooMany {
+        /// Deletions that may wait, and holds that may stand.
+        marks: usize,
+        /// Points that one may name.
+        points: usize,
+    },
+    /// Someone has put a hold on some of it.
+    #[error("hold {number} by {who} ({why}) stands on some of these rows: release it first")]
+    Held {
+        /// Which hold.
+        number: u64,
+        /// Who placed it.
+        who: String,
+        /// What for.
+        why: String,
+    },
+    /// There is no such hold.
+    #[error("there is no hold {number}: list the holds")]
+    NoHold {
+        /// The number given.
+        number: u64,
+    },
+    /// The rows in memory cannot be flushed.
+    #[error("rows in memory cannot be made part of it ({cause})")]
+    Flush {
+        /// Why not.
+        cause: String,
+    },
+    /// The folder for a backup has files already.
+    #[error("{dir} is not empty: name a folder that is empty or absent")]
+    TargetInUse {
+        /// The folder.
+        dir: PathBuf,
+    },
+    /// The disk failed or is full.
+    #[error("{file}: {cause}: check the disk and ask again")]
+    Io {
+        /// Which file.
+        file: PathBuf,
+        /// What the system said.
+        cause: String,
+    },
+    /// The historian was closed.
+    #[error("the historian is closed: nothing was changed")]
+    Closed,
 }
 
 /// Bytes on disk that do not hold what was written. What they held is a gap; what is around them is not touched.

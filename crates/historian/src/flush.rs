@@ -1,135 +1,215 @@
-//! From memory to segments: what is flushed leaves the log.
+//! From memory to a segment: what is flushed leaves the log.
 //!
-//! The order is the guarantee: segments and snapshot durable, then the manifest, then memory and log let go. A stop
-//! anywhere leaves either the old manifest with its log, or the new one.
+//! Full memory is frozen and a thread of its own writes it out, while appends go on into fresh memory. The order is the
+//! guarantee: segment and snapshot durable, then the manifest, then memory and log let go. A stop anywhere leaves either
+//! the old manifest with its log, or the new one.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
     io,
     ops::Range,
     path::PathBuf,
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
+    thread::{self, JoinHandle},
 };
 
-use types::{PointId, Time, Values};
+use tokio::sync::mpsc;
+use types::{Time, Values};
 
 use crate::{
-    FlushError,
-    disk::{Disk, write_whole},
+    Deletion, FlushError,
+    chunk::{Kind, Layout},
+    column::Effort,
+    compactor::Request,
+    disk::write_whole,
     format::file_name,
     manifest::{NAME, SegmentEntry, StoreError},
-    memory::{Sorted, Table},
+    memory::{LatestTable, Table},
+    rows::Rows,
     segment::Segment,
     segment_writer::SegmentWriter,
+    shared::{Frozen, Shared},
     snapshot,
-    writer::Writer,
+    writer::{Command, Writer},
 };
 
-/// The most files of one flush: rows of a UTC day share one, and the days with the fewest rows share the last.
-const FILES_MAX: usize = 32;
 /// Bytes of text and bytes after which a chunk is closed.
 const CHUNK_VALUE_BYTES: usize = 1 << 20;
-const DAY_NS: i64 = 86_400_000_000_000;
+pub(crate) const DAY_NS: i64 = 86_400_000_000_000;
+
+/// A flush under way; `None` when no thread could be had.
+pub(crate) type Flushing = JoinHandle<FlushDone>;
+
+/// What came of it.
+pub(crate) struct FlushDone {
+    made: Vec<PathBuf>,
+    written: Result<Written, FlushError>,
+}
+
+/// Files that are durable but for the directory.
+struct Written {
+    segment: Segment,
+    latest_number: u64,
+    latest: LatestTable,
+}
+
+/// All that a flush needs.
+struct Job {
+    shared: Arc<Shared>,
+    dir: PathBuf,
+    store_id: [u8; 16],
+    format: u32,
+    chunk_rows: usize,
+    frozen: Arc<Frozen>,
+    latest: Arc<LatestTable>,
+    deletions: Arc<[Deletion]>,
+    wake: mpsc::WeakSender<Command>,
+}
 
 impl Writer {
-    /// Puts all rows in memory into segments. After an error everything is as before, in memory and in the log.
+    /// Puts all rows in memory into segments and waits for it. After an error everything is as before, in memory and in
+    /// the log.
     pub(crate) fn flush(&mut self) -> Result<(), FlushError> {
-        if self.shared.state().table.rows() == 0 {
-            self.let_go();
-            return Ok(());
+        self.end_flush()?;
+        loop {
+            self.freeze();
+            if self.shared.state().frozen.is_none() {
+                self.let_go();
+                return Ok(());
+            }
+            self.begin_flush()?;
+            self.end_flush()?;
         }
-        let mut made = Vec::new();
-        match self.write_files(&mut made) {
-            Ok(()) => {}
+    }
+
+    /// Makes room in memory that is full, where that can be done: rows go to a flush, which is waited for only when the
+    /// one before it is not through.
+    pub(crate) fn make_memory(&mut self) -> Result<(), FlushError> {
+        self.end_flush()?;
+        if self.shared.state().frozen.is_some() {
+            // The one before failed.
+            self.begin_flush()?;
+            self.end_flush()?;
+        }
+        self.freeze();
+        self.begin_flush()
+    }
+
+    /// Sets the rows in memory aside, unless there are some aside or there are none.
+    pub(crate) fn freeze(&mut self) {
+        let mut state = self.shared.state_mut();
+        if state.frozen.is_some() || state.table.rows() == 0 {
+            return;
+        }
+        let table = std::mem::take(&mut state.table);
+        let (order, log_end, sources) =
+            (self.manifest.next_order, self.log.next_lsn(), state.sources.clone());
+        state.frozen = Some(Arc::new(Frozen { table, order, log_end, sources }));
+        drop(state);
+        self.manifest.next_order += 1;
+        self.log.close_current();
+    }
+
+    /// Starts to write out the rows that are set aside.
+    pub(crate) fn begin_flush(&mut self) -> Result<(), FlushError> {
+        let state = self.shared.state();
+        let Some(frozen) = state.frozen.clone() else { return Ok(()) };
+        let job = Job {
+            shared: self.shared.clone(),
+            dir: self.dir.clone(),
+            store_id: self.manifest.store_id,
+            format: self.manifest.format,
+            chunk_rows: self.chunk_rows,
+            frozen,
+            latest: state.latest.clone(),
+            deletions: state.deletions.clone(),
+            wake: self.wake.clone(),
+        };
+        drop(state);
+        let thread = thread::Builder::new().name("historian-flush".into());
+        let flushing =
+            thread.spawn(move || job.run()).map_err(FlushError::io("starting a thread for", &self.dir))?;
+        self.flushing = Some(flushing);
+        Ok(())
+    }
+
+    /// Waits for the flush that is under way, if any, and brings what it wrote into force.
+    pub(crate) fn end_flush(&mut self) -> Result<(), FlushError> {
+        let Some(flushing) = self.flushing.take() else { return Ok(()) };
+        let Ok(FlushDone { mut made, written }) = flushing.join() else {
+            return Err(FlushError::Io {
+                action: "writing segments in",
+                file: self.dir.clone(),
+                cause: "the thread panicked; the log tells more".into(),
+            });
+        };
+        let installed = match written {
+            Ok(written) => self.install_flush(written),
+            Err(error) => Err((error, false)),
+        };
+        match installed {
+            Ok(()) => {
+                self.let_go();
+                // One that is busy looks again by itself.
+                let _ = self.compactor.try_send(Request::Look);
+                Ok(())
+            }
             Err((error, doubtful)) => {
                 if doubtful {
                     self.doubtful.append(&mut made);
                 }
                 self.remove(made);
-                return Err(error);
+                Err(error)
             }
         }
-        self.let_go();
-        Ok(())
     }
 
-    /// Writes and installs; `made` gathers the files, the flag says whether the new manifest may stand all the same.
-    fn write_files(&mut self, made: &mut Vec<PathBuf>) -> Result<(), (FlushError, bool)> {
-        let sure = |error| (error, false);
+    /// Brings what a flush wrote into force; the flag says whether the new manifest may stand all the same.
+    fn install_flush(&mut self, written: Written) -> Result<(), (FlushError, bool)> {
+        let Some(frozen) = self.shared.state().frozen.clone() else { return Ok(()) };
         let mut next = self.manifest.clone();
-        next.generation += 1;
-        let state = self.shared.state();
-        let first_number = self.next_number;
-        // A file that failed may be in the way of its number.
-        self.next_number += FILES_MAX as u64;
-        let entries = write_segments(&state.table, first_number, made, self).map_err(sure)?;
-        next.latest_number = first_number + entries.len() as u64;
-        next.next_number = next.latest_number + 1;
-        next.log_start = self.log.next_lsn();
-        next.sources = state.sources.clone();
-        let path = self.dir.join(file_name(next.latest_number, "latest"));
-        let snapshot = snapshot::encode(&state.latest, next.store_id, next.latest_number);
-        drop(state);
-        self.next_number = next.next_number;
-        made.push(path.clone());
-        let disk = self.shared.disk.clone();
-        write_whole(&*disk, &path, &snapshot).map_err(FlushError::io("writing", &path)).map_err(sure)?;
-        disk.sync_dir(&self.dir).map_err(FlushError::io("syncing", &self.dir)).map_err(sure)?;
-        let opened = self.open_segments(&entries).map_err(sure)?;
-        next.segments.extend(entries);
-        next.store(&*disk, &self.dir).map_err(|error| {
+        next.segments.push(written.segment.entry.clone());
+        next.log_start = frozen.log_end;
+        next.sources = frozen.sources.clone();
+        let old_latest = std::mem::replace(&mut next.latest_number, written.latest_number);
+        self.replace_manifest(next).map_err(|error| {
             let doubtful = matches!(error, StoreError::During(_));
             (FlushError::io("replacing", &self.dir.join(NAME))(error.into_io()), doubtful)
         })?;
-        let old_latest = std::mem::replace(&mut self.manifest, next).latest_number;
         if old_latest != 0 {
             self.doubtful.push(self.dir.join(file_name(old_latest, "latest")));
         }
         let mut state = self.shared.state_mut();
-        state.segments = state.segments.iter().cloned().chain(opened).collect();
-        let table = std::mem::take(&mut state.table);
+        let added = Arc::new(written.segment);
+        state.segments = sorted(state.segments.iter().cloned().chain([added]));
+        state.latest = Arc::new(written.latest);
+        let flushed = state.frozen.take();
         drop(state);
-        drop(table);
+        drop(flushed);
         Ok(())
-    }
-
-    /// Reads back what was just written the way a reader will.
-    fn open_segments(&self, entries: &[SegmentEntry]) -> Result<Vec<Arc<Segment>>, FlushError> {
-        let open = |entry: &SegmentEntry| {
-            let (path, mut damaged) = (self.dir.join(file_name(entry.number, "seg")), Vec::new());
-            let wrong = |cause: String| FlushError::Io { action: "reading back", file: path.clone(), cause };
-            let disk = &*self.shared.disk;
-            let segment = Segment::open(disk, &self.dir, self.manifest.store_id, entry.clone(), &mut damaged)
-                .map_err(|error| wrong(error.to_string()))?
-                .map_err(|error| wrong(error.to_string()))?;
-            match damaged.first() {
-                Some(damage) => Err(wrong(damage.cause.clone())),
-                None => Ok(Arc::new(segment)),
-            }
-        };
-        entries.iter().map(open).collect()
     }
 
     /// Removes what the manifest no longer needs and brings the figures up to date.
     fn let_go(&mut self) {
         let no_longer_needed = std::mem::take(&mut self.doubtful);
         self.remove(no_longer_needed);
-        self.log.close_current();
         self.log.retire(self.manifest.log_start);
         self.refresh_stats();
     }
 
     /// Brings the figures that change with files up to date.
     pub(crate) fn refresh_stats(&self) {
+        let segments = &self.manifest.segments;
         let mut stats = self.shared.stats();
+        stats.format = self.manifest.format;
         stats.log_bytes = self.log.bytes();
-        stats.segments = self.manifest.segments.len();
-        stats.segment_bytes = self.manifest.segments.iter().map(|segment| segment.bytes).sum();
-        stats.segment_rows = self.manifest.segments.iter().map(|segment| segment.rows).sum();
+        stats.segments = segments.len();
+        stats.segment_bytes = segments.iter().map(|segment| segment.bytes).sum();
+        stats.segment_rows = segments.iter().map(|segment| segment.rows).sum();
+        stats.replaced_rows = segments.iter().map(|segment| segment.history_rows).sum();
     }
 
     /// Best effort: what stays behind is removed or set aside at the next open.
-    fn remove(&self, files: Vec<PathBuf>) {
+    pub(crate) fn remove(&self, files: Vec<PathBuf>) {
         for file in files {
             if let Err(error) = self.shared.disk.remove(&file)
                 && error.kind() != io::ErrorKind::NotFound
@@ -140,102 +220,135 @@ impl Writer {
     }
 }
 
-/// Writes one segment a day, under final names, durable but for the directory.
-fn write_segments(
-    table: &Table,
-    first_number: u64,
-    made: &mut Vec<PathBuf>,
-    of: &Writer,
-) -> Result<Vec<SegmentEntry>, FlushError> {
-    let disk: &dyn Disk = &*of.shared.disk;
-    let days = own_days(table);
-    let mut writers: BTreeMap<Option<i64>, (PathBuf, SegmentWriter)> = BTreeMap::new();
-    for point in table.points() {
-        for sorted in table.sorted(point, Time::MIN, None) {
-            for range in chunk_ranges(&sorted, of.chunk_rows) {
-                let day = Some(day(sorted.rows.times[range.start])).filter(|day| days.contains(day));
-                let number = first_number + writers.len() as u64;
-                let (path, writer) = match writers.entry(day) {
-                    std::collections::btree_map::Entry::Occupied(entry) => entry.into_mut(),
-                    std::collections::btree_map::Entry::Vacant(entry) => {
-                        let path = of.dir.join(file_name(number, "seg")).with_added_extension("tmp");
-                        made.push(path.clone());
-                        let writer = SegmentWriter::new(disk, &path, of.manifest.store_id, number)
-                            .map_err(FlushError::io("creating", &path))?;
-                        entry.insert((path, writer))
-                    }
-                };
-                write_chunk(writer, table, point, &sorted, range).map_err(FlushError::io("writing", path))?;
-            }
+/// By order: see manifest.rs.
+pub(crate) fn sorted(segments: impl Iterator<Item = Arc<Segment>>) -> Arc<[Arc<Segment>]> {
+    let mut segments: Vec<_> = segments.collect();
+    segments.sort_by_key(|segment| (segment.entry.order.1, segment.entry.number));
+    segments.into()
+}
+
+impl Job {
+    fn run(self) -> FlushDone {
+        let mut made = Vec::new();
+        let written = self.write(&mut made);
+        // A writer that is busy looks by itself; one that is gone has no use for it.
+        if let Some(queue) = self.wake.upgrade() {
+            let _ = queue.try_send(Command::Look);
         }
+        FlushDone { made, written }
     }
-    let mut entries = Vec::new();
-    for (temporary, writer) in writers.into_values() {
-        entries.push(writer.finish().map_err(FlushError::io("writing", &temporary))?);
-        let path = temporary.with_extension("");
+
+    fn write(&self, made: &mut Vec<PathBuf>) -> Result<Written, FlushError> {
+        let disk = &self.shared.disk;
+        let first_number = self.shared.next_number.fetch_add(2, Ordering::Relaxed);
+        let path = self.dir.join(file_name(first_number, "seg"));
+        let temporary = path.with_added_extension("tmp");
+        made.push(temporary.clone());
+        let entry = self.write_segment(first_number).map_err(FlushError::io("writing", &temporary))?;
         made.push(path.clone());
         disk.rename(&temporary, &path).map_err(FlushError::io("renaming", &temporary))?;
+
+        let latest = self.join_latest();
+        let latest_number = first_number + 1;
+        let latest_path = self.dir.join(file_name(latest_number, "latest"));
+        let bytes = snapshot::encode(&latest, self.format, self.store_id, latest_number);
+        made.push(latest_path.clone());
+        write_whole(&**disk, &latest_path, &bytes).map_err(FlushError::io("writing", &latest_path))?;
+        disk.sync_dir(&self.dir).map_err(FlushError::io("syncing", &self.dir))?;
+        let segment = read_back(&self.shared, &self.dir, self.store_id, entry)?;
+        Ok(Written { segment, latest_number, latest })
     }
-    entries.sort_by_key(|entry| entry.number);
-    Ok(entries)
-}
 
-fn write_chunk(
-    writer: &mut SegmentWriter,
-    table: &Table,
-    point: PointId,
-    sorted: &Sorted,
-    range: Range<usize>,
-) -> io::Result<()> {
-    let stamps = table.stamps(&sorted.ordinals[range.clone()]);
-    writer.chunk(point, &sorted.rows, range, stamps)
-}
-
-/// Days that have a file of their own.
-fn own_days(table: &Table) -> HashSet<i64> {
-    let mut rows: HashMap<i64, u64> = HashMap::new();
-    // Rows come day by day, mostly: one look-up a run of them.
-    let (mut today, mut run) = (0, 0);
-    for time in table.times() {
-        if day(time) != today {
-            *rows.entry(today).or_default() += run;
-            (today, run) = (day(time), 0);
+    /// Writes all rows, under a temporary name, durable but for the directory.
+    fn write_segment(&self, number: u64) -> io::Result<SegmentEntry> {
+        let path = self.dir.join(file_name(number, "seg")).with_added_extension("tmp");
+        let (order, table) = (self.frozen.order, &self.frozen.table);
+        let settled = self.deletions.iter().map(|deletion| deletion.order).max().unwrap_or(0);
+        let entry = SegmentEntry { settled, ..SegmentEntry::new(number, self.format, (order, order), None) };
+        let mut writer = SegmentWriter::new(&*self.shared.disk, &path, self.store_id, entry)?;
+        let layout = if self.format == 1 { Layout::V1 } else { Layout::V2(Effort::Hot) };
+        for point in table.points() {
+            let split = table.split(point, &self.deletions);
+            for (kind, all) in [(Kind::Current, split.current), (Kind::History, split.history)] {
+                if kind == Kind::History && self.format == 1 {
+                    continue;
+                }
+                for rows in all {
+                    for range in chunk_ranges(&rows, self.chunk_rows) {
+                        if range.len() == rows.len() {
+                            writer.chunk(kind, point, &rows, layout)?;
+                        } else {
+                            writer.chunk(kind, point, &rows.slice(range), layout)?;
+                        }
+                    }
+                }
+            }
         }
-        run += 1;
+        writer.finish()
     }
-    *rows.entry(today).or_default() += run;
-    rows.retain(|_, rows| *rows > 0);
-    let mut days: Vec<(u64, i64)> = rows.into_iter().map(|(day, rows)| (rows, day)).collect();
-    days.sort_unstable_by(|a, b| b.cmp(a));
-    let own = if days.len() > FILES_MAX { FILES_MAX - 1 } else { FILES_MAX };
-    days.into_iter().take(own).map(|(_, day)| day).collect()
+
+    /// The latest values with those of the rows that are written out.
+    fn join_latest(&self) -> LatestTable {
+        let mut latest = LatestTable::clone(&self.latest);
+        let table: &Table = &self.frozen.table;
+        for point in table.points() {
+            table.latest(point, latest.0.entry(point));
+        }
+        latest
+    }
 }
 
-fn day(time: Time) -> i64 {
+/// Opens what was just written the way a reader will.
+pub(crate) fn read_back(
+    shared: &Shared,
+    dir: &std::path::Path,
+    store_id: [u8; 16],
+    entry: SegmentEntry,
+) -> Result<Segment, FlushError> {
+    let (path, mut damaged) = (dir.join(file_name(entry.number, "seg")), Vec::new());
+    let wrong = |cause: String| FlushError::Io { action: "reading back", file: path.clone(), cause };
+    let segment = Segment::open(&shared.disk, dir, store_id, entry, &mut damaged)
+        .map_err(|error| wrong(error.to_string()))?
+        .map_err(|error| wrong(error.to_string()))?;
+    match damaged.first() {
+        Some(damage) => Err(wrong(damage.cause.clone())),
+        None => Ok(segment),
+    }
+}
+
+pub(crate) fn day(time: Time) -> i64 {
     time.0.div_euclid(DAY_NS)
 }
 
 /// Cuts sorted rows into chunks: none crosses a day, none is larger than its bounds.
-fn chunk_ranges(sorted: &Sorted, chunk_rows: usize) -> Vec<Range<usize>> {
-    let (times, mut start, mut ranges) = (&sorted.rows.times, 0, Vec::new());
+fn chunk_ranges(rows: &Rows, chunk_rows: usize) -> Vec<Range<usize>> {
+    let (times, mut start, mut ranges) = (&rows.times, 0, Vec::new());
     while let Some(first) = times.get(start) {
         let today = day(*first);
         let mut end = start + times[start..].partition_point(|time| day(*time) == today);
         end = end.min(start + chunk_rows);
-        let mut bytes = 0;
-        for row in start..end {
-            bytes += match &sorted.rows.values {
-                Values::String(v) => v[row].len(),
-                Values::Bytes(v) => v[row].len(),
-                _ => break,
-            };
-            if bytes > CHUNK_VALUE_BYTES {
-                end = (row + 1).min(end);
-                break;
-            }
-        }
+        end = start + rows_of_bytes(&rows.values, start..end, CHUNK_VALUE_BYTES);
         ranges.push(start..end);
         start = end;
     }
     ranges
+}
+
+/// How many rows, at least one, hold so many bytes of text.
+pub(crate) fn rows_of_bytes(values: &Values, range: Range<usize>, most: usize) -> usize {
+    let len = |row: usize| match values {
+        Values::String(v) => v[row].len(),
+        Values::Bytes(v) => v[row].len(),
+        _ => 0,
+    };
+    if !matches!(values, Values::String(_) | Values::Bytes(_)) {
+        return range.len();
+    }
+    let mut bytes = 0;
+    let fits = range.clone().take_while(|row| {
+        let fits = bytes <= most;
+        bytes += len(*row);
+        fits
+    });
+    fits.count().max(1).min(range.len())
 }

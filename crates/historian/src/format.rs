@@ -2,12 +2,16 @@
 //!
 //! Every file begins with a header of 44 bytes: magic (8 bytes), format version u32, shard u32, store id (16 bytes),
 //! file number u64, crc32c u32 of the 40 bytes before. A block is: length u32 of the body, crc32c u32 of the body,
-//! body. All numbers are little-endian. Format version 1 is frozen: a later release reads it for good.
+//! body. All numbers are little-endian. Format versions 1 and 2 are frozen: a later release reads them for good. The
+//! manifest's version is the store's: a store keeps the version it has until its owner confirms a later one, so that
+//! the release before can still open it.
 
 use crate::codec::{Cursor, Malformed};
 
-/// The version that this release writes.
-pub(crate) const VERSION: u32 = 1;
+/// The version that new stores get.
+pub(crate) const VERSION: u32 = 2;
+/// The earliest version that this release reads, and writes where a store has it.
+pub(crate) const VERSION_MIN: u32 = 1;
 /// The one shard of today; the field is there so that more can come without a new format.
 pub(crate) const SHARD: u32 = 1;
 /// Bytes of a file header.
@@ -33,10 +37,10 @@ pub(crate) enum HeaderError {
 }
 
 /// The first bytes of a file.
-pub(crate) fn put_header(out: &mut Vec<u8>, magic: [u8; 8], store_id: [u8; 16], number: u64) {
+pub(crate) fn put_header(out: &mut Vec<u8>, magic: [u8; 8], version: u32, store_id: [u8; 16], number: u64) {
     let start = out.len();
     out.extend_from_slice(&magic);
-    out.extend_from_slice(&VERSION.to_le_bytes());
+    out.extend_from_slice(&version.to_le_bytes());
     out.extend_from_slice(&SHARD.to_le_bytes());
     out.extend_from_slice(&store_id);
     out.extend_from_slice(&number.to_le_bytes());
@@ -44,8 +48,15 @@ pub(crate) fn put_header(out: &mut Vec<u8>, magic: [u8; 8], store_id: [u8; 16], 
     out.extend_from_slice(&crc.to_le_bytes());
 }
 
-/// Checks a header and gives the store id and the file number.
-pub(crate) fn take_header(bytes: &[u8], magic: [u8; 8]) -> Result<([u8; 16], u64), HeaderError> {
+/// What a header says.
+pub(crate) struct Header {
+    pub(crate) version: u32,
+    pub(crate) store_id: [u8; 16],
+    pub(crate) number: u64,
+}
+
+/// Checks a header.
+pub(crate) fn take_header(bytes: &[u8], magic: [u8; 8]) -> Result<Header, HeaderError> {
     let header = bytes.get(..HEADER_BYTES).ok_or(Malformed("the file header is cut off"))?;
     let (fields, crc) = header.split_at(HEADER_BYTES - 4);
     if crc32c::crc32c(fields).to_le_bytes() != crc {
@@ -55,15 +66,15 @@ pub(crate) fn take_header(bytes: &[u8], magic: [u8; 8]) -> Result<([u8; 16], u64
     if cursor.array()? != magic {
         return Err(Malformed("the file is of another kind").into());
     }
-    match cursor.u32()? {
-        VERSION => {}
+    let version = match cursor.u32()? {
+        known @ VERSION_MIN..=VERSION => known,
         later if later > VERSION => return Err(HeaderError::Newer(later)),
         _ => return Err(Malformed("unknown format version").into()),
-    }
+    };
     if cursor.u32()? != SHARD {
         return Err(Malformed("unknown shard").into());
     }
-    Ok((cursor.array()?, cursor.u64()?))
+    Ok(Header { version, store_id: cursor.array()?, number: cursor.u64()? })
 }
 
 /// As [`take_header`], for the store and file that are expected.
@@ -73,8 +84,8 @@ pub(crate) fn check_header(
     store_id: [u8; 16],
     number: u64,
 ) -> Result<(), HeaderError> {
-    let (store, found) = take_header(bytes, magic)?;
-    if store != store_id || found != number {
+    let header = take_header(bytes, magic)?;
+    if header.store_id != store_id || header.number != number {
         return Err(HeaderError::Foreign);
     }
     Ok(())

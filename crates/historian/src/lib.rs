@@ -1,34 +1,35 @@
 //! The historian: samples on disk. Acknowledged means durable; what cannot be read is a gap, never a wrong value.
 //!
 //! ```text
-//! append ─► queue (bounded) ─► writer thread: log, one write and one sync a group ─► memory, latest ─► acknowledged
-//!                                             memory full ─► segments ─► manifest ─► log let go
-//! range, aggregate ─► a view of memory and segments ─► merged in time order
+//! append ─► queue (bounded) ─► writer thread: log, one write and one sync a group ─► memory ─► acknowledged
+//!           memory full ─► frozen ─► flush thread: a segment ─► manifest ─► log let go
+//!           segments ─► compaction thread, within its budget: fewer, larger, with summaries ─► manifest
+//! range, aggregate, trend ─► a view of memory and segments ─► merged in time order
 //! ```
 //!
-//! Deliberately absent so far: compaction, a pyramid for trends, retention; and chunks still hold plain columns, while the
-//! codecs for them are ready in [`column`]. They change what is inside the files' chunks and how many files there are,
-//! not this interface.
+//! Every row has two times: when it was true and when we learnt it. What a later row replaced, and what was deleted, is
+//! kept beside the current rows for a while, so that it can be asked what was known at an instant.
 
 mod admission;
+mod backup;
 mod chunk;
 mod codec;
-#[cfg_attr(
-    not(test),
-    expect(
-        dead_code,
-        reason = "chunks are written with it from segment format 2 on, which is not there yet"
-    )
-)]
 mod column;
+mod compact;
+mod compactor;
+mod deletion;
 mod disk;
 mod error;
 mod flush;
 mod format;
+mod index;
 mod log;
 mod manifest;
 mod memory;
+mod merge;
 mod open;
+mod options;
+mod plan;
 mod query;
 mod read;
 mod replay;
@@ -38,23 +39,38 @@ mod segment_writer;
 mod shared;
 pub mod sim;
 mod snapshot;
+mod summary;
+mod trend;
+mod upkeep;
+mod versions;
 mod writer;
 
+pub use compactor::Budget;
+pub use deletion::{Deletion, Hold, Scope};
 pub use disk::{Disk, DiskFile, RealDisk};
-pub use error::{AppendError, Damage, FlushError, OpenError, ReadError};
-pub use query::{AggregateQuery, Appended, RangeQuery, Recovery, SourceState, Stats};
+pub use error::{AppendError, CompactError, Damage, FlushError, OpenError, ReadError, UpkeepError};
+pub use options::Options;
+pub use query::{
+    AggregateQuery, Appended, Compacted, RangeQuery, Recovery, SourceState, Stats, Terms, Trend, TrendQuery,
+};
+pub use summary::{At, Summary, Weighted};
 
 use std::{
     path::PathBuf,
     pin::Pin,
-    sync::{Arc, Mutex, PoisonError, atomic::Ordering},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+        mpsc::sync_channel,
+    },
     thread::{self, JoinHandle},
 };
 
 use tokio::sync::{Semaphore, mpsc, oneshot};
-use types::{Aggregate, Latest, Now, PointId, SampleBatch, Section, SourceId};
+use types::{Aggregate, Latest, PointId, SampleBatch, Section, SourceId};
 
 use crate::{
+    compactor::{Compactor, CompactorThread, Request},
     shared::Shared,
     writer::{Command, Entry},
 };
@@ -62,8 +78,8 @@ use crate::{
 /// A boxed future that owns all it needs.
 pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
-/// Rows that may wait in memory for a segment when the owner names no figure: 64 MiB.
-pub const MEMORY_BYTES: usize = 64 << 20;
+/// Rows that may wait in memory for a segment when the owner names no figure: 256 MiB, about 10 million samples.
+pub const MEMORY_BYTES: usize = 256 << 20;
 /// Batches that may wait for the log; the next append waits for a place.
 const QUEUE_BATCHES_MAX: usize = 1024;
 /// Bytes of log records that may wait for the log; the next append waits for a place.
@@ -74,36 +90,8 @@ const READERS_MAX: usize = 4;
 pub const RECORD_BYTES_MAX: usize = 64 << 20;
 /// Rows of a chunk, and so the most that one damaged place can hide.
 pub const CHUNK_ROWS: usize = 4096;
-
-/// How to open a store.
-pub struct Options {
-    /// Where its files are. Made when absent.
-    pub dir: PathBuf,
-    /// The clock that stamps what is appended.
-    pub now: Now,
-    /// Names the store for good; used only when it is created.
-    pub store_id: [u8; 16],
-    /// Rows that may wait in memory for a segment, in bytes.
-    pub memory_bytes: usize,
-    /// Rows of one chunk, at most [`CHUNK_ROWS`].
-    pub chunk_rows: usize,
-    /// Files.
-    pub disk: Arc<dyn Disk>,
-}
-
-impl Options {
-    /// The real disk and the defaults.
-    pub fn new(dir: impl Into<PathBuf>, now: Now, store_id: [u8; 16]) -> Options {
-        Options {
-            dir: dir.into(),
-            now,
-            store_id,
-            memory_bytes: MEMORY_BYTES,
-            chunk_rows: CHUNK_ROWS,
-            disk: Arc::new(RealDisk),
-        }
-    }
-}
+/// The same of a chunk that compaction wrote.
+pub const COMPACT_CHUNK_ROWS: usize = 16_384;
 
 /// A store of samples: a cheap handle, to be cloned. The store closes when the last one is dropped; rows in memory then
 /// stay in the log and are read back at the next open. That drop waits for the writer thread to finish the group at hand.
@@ -117,6 +105,8 @@ struct Inner {
     shared: Arc<Shared>,
     /// `None` only while being dropped.
     queue: Option<mpsc::Sender<Command>>,
+    compactor: CompactorThread,
+    dir: PathBuf,
     queue_bytes: Arc<Semaphore>,
     readers: Arc<Semaphore>,
     thread: Mutex<Option<JoinHandle<()>>>,
@@ -140,6 +130,8 @@ impl Inner {
 
 impl Drop for Inner {
     fn drop(&mut self) {
+        // While the writer still answers.
+        self.compactor.join();
         self.queue = None;
         self.join();
     }
@@ -151,16 +143,38 @@ impl Historian {
     /// A crash is no reason to fail: what it left behind is in [`Recovery`].
     pub fn open(options: Options) -> Result<(Historian, Recovery), OpenError> {
         let dir = options.dir.clone();
-        let (writer, recovery) = open::open(options)?;
-        let shared = writer.shared.clone();
         let (queue, commands) = mpsc::channel(QUEUE_BATCHES_MAX);
+        let (requests, asked) = sync_channel(compactor::REQUESTS_MAX);
+        let (now, terms, budget) = (options.now.clone(), options.terms, options.budget);
+        let chunk_rows = (options.chunk_rows * 4).clamp(1, COMPACT_CHUNK_ROWS);
+        let (writer, recovery) = open::open(options, queue.downgrade(), requests.clone())?;
+        let shared = writer.shared.clone();
         let thread = thread::Builder::new()
             .name("historian-log".into())
             .spawn(move || writer.run(commands))
             .map_err(OpenError::io("starting the writer thread for", &dir))?;
+        let stop = Arc::new(AtomicBool::new(false));
+        let compactor = Compactor {
+            shared: shared.clone(),
+            dir: dir.clone(),
+            now,
+            terms,
+            chunk_rows,
+            budget,
+            queue: queue.downgrade(),
+            stop: stop.clone(),
+            spared: Vec::new(),
+        };
+        let compacting = thread::Builder::new()
+            .name("historian-compact".into())
+            .spawn(move || compactor.run(asked))
+            .map_err(OpenError::io("starting the compaction thread for", &dir))?;
+        let compactor = CompactorThread { requests, stop, thread: Mutex::new(Some(compacting)) };
         let inner = Inner {
             shared,
             queue: Some(queue),
+            compactor,
+            dir,
             queue_bytes: Arc::new(Semaphore::new(QUEUE_BYTES_MAX)),
             readers: Arc::new(Semaphore::new(READERS_MAX)),
             thread: Mutex::new(Some(thread)),
@@ -182,7 +196,7 @@ impl Historian {
         Box::pin(async move {
             batch.check()?;
             // Encoded here, on the caller's thread: the writer thread does nothing but write and sync.
-            let record = log::encode_record(&batch);
+            let record = log::encode_record(&batch, inner.shared.format.load(Ordering::Relaxed));
             let bytes = record.len();
             if bytes > RECORD_BYTES_MAX {
                 return Err(AppendError::TooLarge { bytes, max: RECORD_BYTES_MAX });
@@ -209,7 +223,7 @@ impl Historian {
     /// What is known of some points now, from memory, in the order asked; `None` for a point without rows.
     pub fn latest(&self, points: &[PointId]) -> Vec<Option<Latest>> {
         let state = self.inner.shared.state();
-        points.iter().map(|point| state.latest.get(*point)).collect()
+        points.iter().map(|point| state.latest(*point)).collect()
     }
 
     /// Rows of some points. The sections, one after the other, give the rows point by point in the order asked, and
@@ -217,7 +231,7 @@ impl Historian {
     /// time the one written last is there alone. What is damaged is missing here and listed by [`Historian::damaged`].
     pub fn range(&self, query: RangeQuery) -> BoxFuture<Result<Vec<Section>, ReadError>> {
         self.read(move |shared| {
-            let view = shared.view(&query.points, query.from, query.to);
+            let view = shared.view(&query.points, query.from, query.to, query.known_at);
             let mut damaged = Vec::new();
             let sections = view.range(&query, &mut damaged);
             shared.report(damaged);
@@ -236,11 +250,29 @@ impl Historian {
             return Box::pin(async move { Err(ReadError::Buckets { points, buckets }) });
         }
         self.read(move |shared| {
-            let view = shared.view(&query.points, query.from, query.to);
+            let view = shared.view(&query.points, query.from, query.to, None);
             let mut damaged = Vec::new();
             let aggregates = view.aggregate(&query, &mut damaged);
             shared.report(damaged);
             aggregates
+        })
+    }
+
+    /// What a chart of some points needs, in the order asked: first, smallest, largest and last value of each column, and
+    /// what else a [`Summary`] tells. Years are answered from summaries; rows that lie across others, because they came
+    /// late or were corrected, are read until compaction has put them in order.
+    pub fn trend(&self, query: TrendQuery) -> BoxFuture<Result<Vec<Trend>, ReadError>> {
+        let (points, columns) = (query.points.len(), query.columns);
+        let total = points.saturating_mul(columns as usize);
+        if !(1..=TrendQuery::COLUMNS_MAX).contains(&columns) || total > TrendQuery::COLUMNS_TOTAL_MAX {
+            return Box::pin(async move { Err(ReadError::Columns { points, columns }) });
+        }
+        self.read(move |shared| {
+            let view = shared.view(&query.points, query.from, query.to, None);
+            let mut damaged = Vec::new();
+            let trends = view.trend(&query, &mut damaged);
+            shared.report(damaged);
+            trends
         })
     }
 
@@ -273,7 +305,7 @@ impl Historian {
     pub fn stats(&self) -> Stats {
         let (memory_bytes, memory_rows) = {
             let state = self.inner.shared.state();
-            (state.table.bytes() + state.latest.0.bytes(), u64::from(state.table.rows()))
+            (state.memory_bytes(), state.memory_rows())
         };
         Stats { memory_bytes, memory_rows, ..self.inner.shared.stats().clone() }
     }
@@ -293,11 +325,71 @@ impl Historian {
         })
     }
 
+    /// Merges all segments that can be merged, at once and at full speed. Happens by itself, within its budget, when it is
+    /// due.
+    pub fn compact(&self) -> BoxFuture<Result<Compacted, CompactError>> {
+        let inner = self.inner.clone();
+        Box::pin(async move {
+            let (reply, answer) = oneshot::channel();
+            let sent = inner.compactor.requests.try_send(Request::All(reply));
+            sent.map_err(|_| CompactError::Closed)?;
+            answer.await.unwrap_or(Err(CompactError::Closed))
+        })
+    }
+
+    /// Deletes all rows of a scope that are stored by now; what comes later stays. Durable when it resolves. The rows are
+    /// kept for the correction term and answer a query for what was known before. `who` and `why` are kept with it.
+    /// What a point said last, [`Historian::latest`], stays until it says something new.
+    pub fn delete(&self, scope: Scope, who: &str, why: &str) -> BoxFuture<Result<(), UpkeepError>> {
+        let reason = [who.to_string(), why.to_string()];
+        self.upkeep(|reply| Command::Delete(scope, reason, reply))
+    }
+
+    /// Keeps all rows of a scope from being deleted, by hand or by age, until it is released; gives the hold's number.
+    pub fn hold(&self, scope: Scope, who: &str, why: &str) -> BoxFuture<Result<u64, UpkeepError>> {
+        let reason = [who.to_string(), why.to_string()];
+        self.upkeep(|reply| Command::Hold(scope, reason, reply))
+    }
+
+    /// Ends a hold.
+    pub fn release(&self, number: u64) -> BoxFuture<Result<(), UpkeepError>> {
+        self.upkeep(|reply| Command::Release(number, reply))
+    }
+
+    /// Copies the store, with all that is acknowledged by now, into a folder that is empty or absent: a store of its own,
+    /// to be opened like this one. By hard links where the file system has them, so that it takes next to no space.
+    pub fn backup(&self, target: PathBuf) -> BoxFuture<Result<(), UpkeepError>> {
+        let holding = self.upkeep(Command::Backup);
+        let (disk, dir) = (self.inner.shared.disk.clone(), self.inner.dir.clone());
+        Box::pin(async move {
+            let holding = holding.await?;
+            let work = move || backup::backup(&*disk, &dir, &holding, &target);
+            match tokio::runtime::Handle::try_current() {
+                Ok(runtime) => runtime.spawn_blocking(work).await.map_err(|_| UpkeepError::Closed)?,
+                Err(_) => work(),
+            }
+        })
+    }
+
+    fn upkeep<T: Send + 'static>(
+        &self,
+        command: impl FnOnce(oneshot::Sender<Result<T, UpkeepError>>) -> Command,
+    ) -> BoxFuture<Result<T, UpkeepError>> {
+        let inner = self.inner.clone();
+        let (reply, answer) = oneshot::channel();
+        let command = command(reply);
+        Box::pin(async move {
+            inner.send(command).await.ok_or(UpkeepError::Closed)?;
+            answer.await.unwrap_or(Err(UpkeepError::Closed))
+        })
+    }
+
     /// Flushes, ends the writer thread and lets another process in. Appends through other handles are refused from then
     /// on; queries go on. The store is closed even when the flush fails: the rows are in the log.
     pub fn close(self) -> BoxFuture<Result<(), FlushError>> {
         let inner = self.inner;
         Box::pin(async move {
+            inner.compactor.join();
             let (reply, answer) = oneshot::channel();
             inner.send(Command::Close(reply)).await.ok_or(FlushError::Closed)?;
             let flushed = answer.await.unwrap_or(Err(FlushError::Closed));

@@ -2,9 +2,15 @@
 //!
 //! ```text
 //! N.log  = header (format.rs, magic SINEWLOG) · block {first lsn u64} · record * · zero *
-//! record = block { lsn u64 · place in its group u32 · kind u8 = 1 · source u32 · epoch u32 · first sequence u64 · recorded i64 · origin u8
-//!          · sections (codec.rs) }
+//! record = block { lsn u64 · place in its group u32 · kind u8 · source u32 · epoch u32 · first sequence u64 · recorded i64
+//!          · origin u8 · sections }
+//! kind 1: sections as codec.rs writes them · kind 2, from format version 2 on: coded sections
+//! coded sections = count varint · per section: value type u8 · rows varint · points: column of i64 · times · values (column.rs)
+//!          · quality runs (codec.rs)
 //! ```
+//!
+//! A record has 46 bytes before its sections. Kind 2 is for batches that are worth it: its codes cost less than the bytes
+//! that they save.
 //!
 //! The lsn rises by one a record. A group is what one write and one sync made durable together: a damaged record is an
 //! unfinished write unless a whole record of a later group follows. A file holds a record only once its header is durable. **A file's first lsn voids
@@ -19,13 +25,17 @@
 use std::{
     io,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
-use types::{BatchHeader, Origin, SampleBatch, Section, SourceId, Time};
+use types::{BatchHeader, Origin, PointId, SampleBatch, Section, SourceId, Time, ValueType, Values};
 
 use crate::{
-    codec::{Cursor, Malformed, put_sections},
+    codec::{Cursor, Malformed, put_quality, put_sections, put_varint, type_byte},
+    column::{self, Effort},
     disk::{Disk, DiskFile},
     format::{FRAME_BYTES, HEADER_BYTES, LOG, begin_block, end_block, file_name, put_header},
 };
@@ -43,24 +53,68 @@ static ZEROS: [u8; ZEROS_BYTES] = [0; ZEROS_BYTES];
 pub(crate) const PREFIX_BYTES: usize = HEADER_BYTES + FRAME_BYTES + 8;
 /// Bytes of a record before its sections.
 pub(crate) const RECORD_HEAD_BYTES: usize = FRAME_BYTES + 38;
-pub(crate) const BATCH: u8 = 1;
+/// Kinds of records.
+pub(crate) const PLAIN: u8 = 1;
+pub(crate) const CODED: u8 = 2;
+/// Rows from which on a batch is coded.
+const CODED_ROWS_MIN: usize = 64;
 const LSN_AT: usize = FRAME_BYTES;
 pub(crate) const KIND_AT: usize = LSN_AT + 12;
 const RECORDED_AT: usize = LSN_AT + 29;
 
 /// A batch as a record; lsn, recorded time and checksum are put in by [`stamp_record`].
-pub(crate) fn encode_record(batch: &SampleBatch) -> Vec<u8> {
+pub(crate) fn encode_record(batch: &SampleBatch, format: u32) -> Vec<u8> {
+    let kind = if format > 1 && batch.rows() >= CODED_ROWS_MIN { CODED } else { PLAIN };
     let mut out = Vec::with_capacity(RECORD_HEAD_BYTES + batch.rows() * 16);
     begin_block(&mut out);
     out.extend_from_slice(&[0; 12]);
-    out.push(BATCH);
+    out.push(kind);
     out.extend_from_slice(&batch.header.source.0.to_le_bytes());
     out.extend_from_slice(&batch.header.epoch.to_le_bytes());
     out.extend_from_slice(&batch.header.first_sequence.to_le_bytes());
     out.extend_from_slice(&0i64.to_le_bytes());
     out.push(batch.header.origin as u8);
-    put_sections(&mut out, &batch.sections);
+    match kind {
+        CODED => put_coded_sections(&mut out, &batch.sections),
+        _ => put_sections(&mut out, &batch.sections),
+    }
     out
+}
+
+fn put_coded_sections(out: &mut Vec<u8>, sections: &[Section]) {
+    put_varint(out, sections.len() as u64);
+    for section in sections {
+        out.push(type_byte(section.values.value_type()));
+        put_varint(out, section.len() as u64);
+        let points = section.points.iter().map(|point| i64::from(point.0)).collect();
+        column::put_values(out, &Values::I64(points), Effort::Hot);
+        column::put_times(out, &section.times, Effort::Hot);
+        column::put_values(out, &section.values, Effort::Hot);
+        put_quality(out, &section.quality);
+    }
+}
+
+fn take_coded_sections(cursor: &mut Cursor<'_>) -> Result<Vec<Section>, Malformed> {
+    let (count, mut all) = (cursor.count()?, 0);
+    let mut sections = Vec::with_capacity(count.min(64));
+    for _ in 0..count {
+        let of = cursor.value_type()?;
+        let rows = usize::try_from(cursor.varint()?).unwrap_or(usize::MAX);
+        all = rows.saturating_add(all);
+        // A constant column costs no bytes to claim.
+        if all > SampleBatch::ROWS_MAX {
+            return Err(Malformed("a record has more rows than a batch may"));
+        }
+        let points = match column::take_values(cursor, Some(ValueType::I64), rows)? {
+            Values::I64(points) => points.into_iter().map(|point| u32::try_from(point).map(PointId)),
+            _ => return Err(Malformed("points are no numbers")),
+        };
+        let points = points.collect::<Result<_, _>>().map_err(|_| Malformed("a point id exceeds 32 bits"))?;
+        let times = column::take_times(cursor, rows)?;
+        let values = column::take_values(cursor, of, rows)?;
+        sections.push(Section { points, times, values, quality: cursor.quality(rows)? });
+    }
+    Ok(sections)
 }
 
 /// Completes a record of [`encode_record`]; `place` counts the records of its group before it.
@@ -87,9 +141,7 @@ impl Record {
         let lsn = cursor.u64()?;
         let group_lsn =
             lsn.checked_sub(u64::from(cursor.u32()?)).ok_or(Malformed("a group begins before lsn 0"))?;
-        if cursor.u8()? != BATCH {
-            return Err(Malformed("unknown kind of record"));
-        }
+        let kind = cursor.u8()?;
         let header = BatchHeader {
             source: SourceId(cursor.u32()?),
             epoch: cursor.u32()?,
@@ -97,7 +149,11 @@ impl Record {
             recorded: cursor.time()?,
             origin: Origin::from_byte(cursor.u8()?).ok_or(Malformed("unknown origin"))?,
         };
-        let sections = cursor.sections()?;
+        let sections = match kind {
+            PLAIN => cursor.sections()?,
+            CODED => take_coded_sections(&mut cursor)?,
+            _ => return Err(Malformed("unknown kind of record")),
+        };
         cursor.end()?;
         Ok(Record { lsn, group_lsn, header, sections })
     }
@@ -173,6 +229,9 @@ pub(crate) struct Log {
     disk: Arc<dyn Disk>,
     dir: PathBuf,
     store_id: [u8; 16],
+    format: u32,
+    /// Number of the next file of any kind.
+    next_number: Arc<AtomicU64>,
     current: Option<OpenFile>,
     closed: Vec<ClosedFile>,
     next_lsn: u64,
@@ -183,10 +242,13 @@ impl Log {
         disk: Arc<dyn Disk>,
         dir: &Path,
         store_id: [u8; 16],
+        format: u32,
+        next_number: Arc<AtomicU64>,
         next_lsn: u64,
         closed: Vec<ClosedFile>,
     ) -> Log {
-        Log { disk, dir: dir.to_path_buf(), store_id, current: None, closed, next_lsn }
+        let dir = dir.to_path_buf();
+        Log { disk, dir, store_id, format, next_number, current: None, closed, next_lsn }
     }
 
     /// The lsn of the next record.
@@ -199,9 +261,9 @@ impl Log {
         self.closed.iter().map(|f| f.bytes).sum::<u64>() + self.current.as_ref().map_or(0, |f| f.len)
     }
 
-    /// Makes `records` stamped records, that fill `bytes`, durable. `number` names the next new file.
-    pub(crate) fn commit(&mut self, bytes: &[u8], records: u64, number: &mut u64) -> Result<(), CommitError> {
-        let mut open = self.file_with_room(bytes.len() as u64, number)?;
+    /// Makes `records` stamped records, that fill `bytes`, durable.
+    pub(crate) fn commit(&mut self, bytes: &[u8], records: u64) -> Result<(), CommitError> {
+        let mut open = self.file_with_room(bytes.len() as u64)?;
         if let Err(error) = open.file.write_at(bytes, open.len) {
             // What was written must not be read back as records.
             match open.file.truncate(open.len) {
@@ -238,11 +300,11 @@ impl Log {
     }
 
     /// Takes out the file that the next group of `bytes` goes to.
-    fn file_with_room(&mut self, bytes: u64, number: &mut u64) -> Result<OpenFile, CommitError> {
+    fn file_with_room(&mut self, bytes: u64) -> Result<OpenFile, CommitError> {
         if self.current.as_ref().is_some_and(|file| file.len >= FILE_BYTES) {
             self.close_current();
         }
-        let Some(mut open) = self.current.take() else { return self.begin_file(bytes, number) };
+        let Some(mut open) = self.current.take() else { return self.begin_file(bytes) };
         match open.make_room(bytes) {
             Ok(()) => Ok(open),
             Err(CommitError::Write(error)) => {
@@ -257,14 +319,14 @@ impl Log {
     }
 
     /// Makes a file with room for `bytes` of records.
-    fn begin_file(&mut self, bytes: u64, number: &mut u64) -> Result<OpenFile, CommitError> {
-        let path = self.dir.join(file_name(*number, "log"));
+    fn begin_file(&mut self, bytes: u64) -> Result<OpenFile, CommitError> {
+        let number = self.next_number.fetch_add(1, Ordering::Relaxed);
+        let path = self.dir.join(file_name(number, "log"));
         let mut prefix = Vec::with_capacity(PREFIX_BYTES);
-        put_header(&mut prefix, LOG, self.store_id, *number);
+        put_header(&mut prefix, LOG, self.format, self.store_id, number);
         let began = begin_block(&mut prefix);
         prefix.extend_from_slice(&self.next_lsn.to_le_bytes());
         end_block(&mut prefix, began);
-        *number += 1;
         let file = self.disk.create(&path).map_err(CommitError::Write)?;
         let len = prefix.len() as u64;
         let mut open = OpenFile { file, path, len, allocated: len };

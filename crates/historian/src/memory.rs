@@ -1,69 +1,23 @@
-//! Rows that no segment holds yet, per point, and the latest value of every point.
+//! Rows that no segment holds yet.
+//!
+//! Batches stay the columns that they came as; each row points to the one of its point that was written before it. An
+//! append so costs one look-up a row and copies nothing; who reads a point follows its rows from the newest back.
 
-use types::{Latest, Origin, PointId, Quality, QualityRuns, SampleBatch, Section, Time, Value, Values};
+mod latest;
+mod paged;
+mod part;
 
-use crate::rows::{Rows, expand, pick};
+pub(crate) use latest::{LatestEntry, LatestTable};
+pub(crate) use paged::Paged;
 
-/// Points of one page of a [`Paged`] table.
-const PAGE: usize = 1 << 9;
-/// Pages of one folder: 2^12 folders of 2^11 pages of 2^9 points are all 2^32.
-const FOLDER: usize = 1 << 11;
+use types::{Origin, PointId, Quality, Section, Time};
 
-type Page<T> = Option<Box<[T]>>;
-
-/// A table by point id whose pages are made on first use: dense ids cost no more than an array, a stray high one costs
-/// one folder and one page.
-pub(crate) struct Paged<T> {
-    folders: Vec<Option<Box<[Page<T>]>>>,
-    bytes: usize,
-}
-
-impl<T> Default for Paged<T> {
-    fn default() -> Self {
-        Paged { folders: Vec::new(), bytes: 0 }
-    }
-}
-
-impl<T: Default + Clone> Paged<T> {
-    pub(crate) fn get(&self, point: PointId) -> Option<&T> {
-        let (folder, page, at) = place(point);
-        Some(&self.folders.get(folder)?.as_ref()?[page].as_ref()?[at])
-    }
-    pub(crate) fn entry(&mut self, point: PointId) -> &mut T {
-        let (folder, page, at) = place(point);
-        if self.folders.len() <= folder {
-            self.folders.resize_with(folder + 1, || None);
-        }
-        let pages = self.folders[folder].get_or_insert_with(|| {
-            self.bytes += FOLDER * size_of::<Page<T>>();
-            (0..FOLDER).map(|_| None).collect()
-        });
-        let entries = pages[page].get_or_insert_with(|| {
-            self.bytes += PAGE * size_of::<T>();
-            vec![T::default(); PAGE].into()
-        });
-        &mut entries[at]
-    }
-    /// In the order of ids, untouched entries included.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (PointId, &T)> {
-        let folders = self.folders.iter().enumerate().filter_map(|(i, folder)| Some((i, folder.as_ref()?)));
-        let pages = folders.flat_map(|(folder, pages)| {
-            pages.iter().enumerate().filter_map(move |(i, page)| Some((folder * FOLDER + i, page.as_ref()?)))
-        });
-        pages.flat_map(|(page, entries)| {
-            entries.iter().enumerate().map(move |(i, entry)| (PointId((page * PAGE + i) as u32), entry))
-        })
-    }
-    pub(crate) fn bytes(&self) -> usize {
-        self.bytes + self.folders.len() * size_of::<Page<Page<T>>>()
-    }
-}
-
-/// Folder, page, and place in the page.
-fn place(point: PointId) -> (usize, usize, usize) {
-    let at = point.0 as usize;
-    (at / PAGE / FOLDER, at / PAGE % FOLDER, at % PAGE)
-}
+use crate::{
+    deletion::Deletion,
+    rows::{Rows, is_known, steps_after},
+    versions::{Version, settle},
+};
+use part::{PART_ROWS, Part};
 
 /// What the log knows of a batch, for all of its rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,253 +27,299 @@ pub(crate) struct Stamp {
     pub(crate) origin: Origin,
 }
 
-/// Rows of one point and one type, as they came.
-#[derive(Clone)]
-struct Series {
-    times: Vec<Time>,
-    values: Values,
-    quality: QualityRuns,
-    /// Place of each row in the whole table: who wrote last, and by which batch.
-    ordinals: Vec<u32>,
-    /// Every time is later than the one before.
-    ordered: bool,
+/// Place of a row: which part, and which row of it.
+type Place = u32;
+const NOWHERE: Place = u32::MAX;
+/// Rows from which on a section is a part of its own; smaller ones share parts.
+const OWN_PART_ROWS: usize = 256;
+/// Value types, with the one of rows without a value.
+const KINDS: usize = 8;
+
+/// What is known of a point's rows.
+#[derive(Clone, Copy)]
+struct Head {
+    /// Time of the newest row.
+    newest: Time,
+    /// Place of the row that was written last.
+    last: Place,
+    /// Place of the newest row; of equal times, the one written last.
+    newest_at: Place,
+    rows: u32,
+    /// Type of the row that was written last.
+    kind: u8,
+    /// A row came that is not later than all before it.
+    is_late: bool,
+    /// Rows are of several types.
+    is_mixed: bool,
 }
 
-/// Rows of one point and one type, in time order, each with its place in the table.
-pub(crate) struct Sorted {
-    pub(crate) rows: Rows,
-    pub(crate) ordinals: Vec<u32>,
+impl Default for Head {
+    fn default() -> Head {
+        Head {
+            newest: Time::MIN,
+            last: NOWHERE,
+            newest_at: NOWHERE,
+            rows: 0,
+            kind: 0,
+            is_late: false,
+            is_mixed: false,
+        }
+    }
 }
 
-/// Rows that no segment holds yet.
+/// Rows of one point, in time order, one entry a type.
+#[derive(Default)]
+pub(crate) struct Split {
+    pub(crate) current: Vec<Rows>,
+    /// Rows that others took the place of, or that were deleted.
+    pub(crate) history: Vec<Rows>,
+}
+
+/// See the module.
 #[derive(Default)]
 pub(crate) struct Table {
-    points: Paged<Vec<Series>>,
-    /// Stamp of the rows from this ordinal on.
-    stamps: Vec<(u32, Stamp)>,
-    rows: u32,
+    parts: Vec<Part>,
+    /// The part that small sections of each type go to.
+    shared: [Option<u32>; KINDS],
+    heads: Paged<Head>,
+    rows: u64,
     bytes: usize,
 }
 
 impl Table {
-    /// Bytes of a row beside its value: time, ordinal, and what growing vectors leave unused.
-    const ROW_BYTES: usize = 16;
-    /// Bytes of a point and type beside its rows: the columns and the least that each of them allocates.
-    const SERIES_BYTES: usize = size_of::<Series>() + 128;
-    /// More rows than this would overflow an ordinal together with one more batch.
-    pub(crate) const ROWS_MAX: u32 = u32::MAX - SampleBatch::ROWS_MAX as u32;
+    /// Parts that a place can name, less what one more batch may need.
+    const PARTS_MAX: usize = (1 << 16) - 64;
 
-    pub(crate) fn rows(&self) -> u32 {
+    pub(crate) fn rows(&self) -> u64 {
         self.rows
     }
     pub(crate) fn bytes(&self) -> usize {
-        self.bytes + self.points.bytes() + self.stamps.len() * size_of::<(u32, Stamp)>()
+        self.bytes + self.heads.bytes() + self.parts.len() * size_of::<Part>()
+    }
+    /// Whether the next batch might not find a place.
+    pub(crate) fn is_out_of_places(&self) -> bool {
+        self.parts.len() >= Self::PARTS_MAX
     }
 
-    /// Takes in the rows of one batch. The caller keeps below [`Table::ROWS_MAX`].
-    pub(crate) fn push(&mut self, stamp: Stamp, sections: &[Section]) {
-        self.stamps.push((self.rows, stamp));
-        for section in sections {
-            self.push_section(section);
-        }
-    }
-
-    /// The hot loop of the store: one look-up and a few pushes a row.
-    fn push_section(&mut self, section: &Section) {
-        let kind = std::mem::discriminant(&section.values);
-        let qualities = expand(&section.quality);
-        for (row, (point, time)) in section.points.iter().zip(&section.times).enumerate() {
-            let all = self.points.entry(*point);
-            let known = all.iter().position(|series| std::mem::discriminant(&series.values) == kind);
-            let at = known.unwrap_or_else(|| {
-                self.bytes += Self::SERIES_BYTES;
-                all.push(Series {
-                    times: Vec::new(),
-                    values: Values::empty(section.values.value_type()),
-                    quality: QualityRuns::default(),
-                    ordinals: Vec::new(),
-                    ordered: true,
-                });
-                all.len() - 1
-            });
-            let series = &mut all[at];
-            series.ordered &= series.times.last().is_none_or(|last| last.0 < time.0);
-            if !qualities.is_empty() || !series.quality.0.is_empty() {
-                let quality = qualities.get(row).copied().unwrap_or(Quality::GOOD);
-                series.quality.push(series.times.len(), quality);
+    /// Takes in the rows of one batch. `late` is told of rows that are not later than those before them here.
+    pub(crate) fn push(&mut self, stamp: Stamp, sections: Vec<Section>, late: &mut dyn FnMut(PointId, Time)) {
+        for mut section in sections {
+            let (rows, kind) = (section.len(), part::kind_of(&section.values));
+            self.bytes += part::section_bytes(&section);
+            if rows > PART_ROWS {
+                for start in (0..rows).step_by(PART_ROWS) {
+                    self.parts.push(Part::cut(&section, start..rows.min(start + PART_ROWS)));
+                    self.link(kind, self.parts.len() - 1, 0, stamp, late);
+                }
+            } else if rows >= OWN_PART_ROWS {
+                self.parts.push(Part::whole(&mut section));
+                self.link(kind, self.parts.len() - 1, 0, stamp, late);
+            } else if rows > 0 {
+                let at = self.shared_part(kind, &section);
+                let start = self.parts[at].len();
+                self.parts[at].extend(&section);
+                self.link(kind, at, start, stamp, late);
             }
-            series.times.push(*time);
-            series.ordinals.push(self.rows);
-            self.rows += 1;
-            self.bytes += Self::ROW_BYTES + copy_value(&section.values, row, &mut series.values);
         }
+    }
+
+    /// The part that a small section goes to.
+    fn shared_part(&mut self, kind: u8, section: &Section) -> usize {
+        let has_room = |at: &u32| self.parts[*at as usize].len() + section.len() <= PART_ROWS;
+        if let Some(at) = self.shared[usize::from(kind)].filter(has_room) {
+            return at as usize;
+        }
+        self.parts.push(Part::empty(section.values.value_type()));
+        self.shared[usize::from(kind)] = Some(self.parts.len() as u32 - 1);
+        self.parts.len() - 1
+    }
+
+    /// Links the rows of a part from `start` on to those before them. The hot loop of the store.
+    fn link(&mut self, kind: u8, at: usize, start: usize, stamp: Stamp, late: &mut dyn FnMut(PointId, Time)) {
+        let part = &mut self.parts[at];
+        part.stamps.push((start as u32, stamp));
+        part.before.reserve(part.times.len() - start);
+        for row in start..part.times.len() {
+            let (point, time) = (part.points[row], part.times[row]);
+            let place = (at as u32) << 16 | row as u32;
+            let head = self.heads.entry(point);
+            part.before.push(head.last);
+            if head.rows == 0 {
+                (head.newest, head.newest_at) = (time, place);
+            } else {
+                head.is_mixed |= head.kind != kind;
+                if time <= head.newest {
+                    head.is_late = true;
+                    late(point, time);
+                }
+                if time >= head.newest {
+                    (head.newest, head.newest_at) = (time, place);
+                }
+            }
+            (head.last, head.kind) = (place, kind);
+            head.rows += 1;
+        }
+        self.rows += (part.times.len() - start) as u64;
+    }
+
+    fn head(&self, point: PointId) -> Option<&Head> {
+        self.heads.get(point).filter(|head| head.rows > 0)
+    }
+    fn part(&self, place: Place) -> (&Part, usize) {
+        (&self.parts[(place >> 16) as usize], (place & 0xffff) as usize)
     }
 
     /// Points that have rows, in the order of ids.
     pub(crate) fn points(&self) -> impl Iterator<Item = PointId> {
-        self.points.iter().filter(|(_, series)| !series.is_empty()).map(|(point, _)| point)
+        self.heads.iter().filter(|(_, head)| head.rows > 0).map(|(point, _)| point)
     }
 
-    /// Source times of all rows.
-    pub(crate) fn times(&self) -> impl Iterator<Item = Time> {
-        self.points.iter().flat_map(|(_, all)| all.iter().flat_map(|s| s.times.iter().copied()))
-    }
-
-    /// The stamps of rows. Fast when most rows come soon after the one before, as those of a point do.
-    pub(crate) fn stamps(&self, ordinals: &[u32]) -> impl Iterator<Item = Stamp> {
-        let mut at = 0;
-        ordinals.iter().filter_map(move |ordinal| {
-            let known = self.stamps.get(at).is_some_and(|(first, _)| first <= ordinal);
-            // Doubling steps, then halving ones: the way to the next batch is short.
-            let mut start = if known { at } else { 0 };
-            let mut step = 1;
-            while self.stamps.get(start + step).is_some_and(|(first, _)| first <= ordinal) {
-                start += step;
-                step *= 2;
-            }
-            let end = (start + step).min(self.stamps.len());
-            at = start
-                + self.stamps[start..end].partition_point(|(first, _)| first <= ordinal).checked_sub(1)?;
-            Some(self.stamps[at].1)
-        })
-    }
-
-    /// Rows of a point in a span (start inclusive, end exclusive; `None` is endless), one entry a type. Of rows with
-    /// the same time only the last written is there, whatever its type.
-    pub(crate) fn sorted(&self, point: PointId, from: Time, to: Option<Time>) -> Vec<Sorted> {
-        let Some(all) = self.points.get(point) else { return Vec::new() };
-        let inside = |time: &Time| *time >= from && to.is_none_or(|to| *time < to);
-        if let [series] = all.as_slice()
-            && series.ordered
-        {
-            let start = series.times.partition_point(|t| *t < from);
-            let end = to.map_or(series.times.len(), |to| series.times.partition_point(|t| *t < to));
-            let rows: Vec<u32> = (start as u32..end as u32).collect();
-            return if rows.is_empty() { Vec::new() } else { vec![series.pick(&rows)] };
+    /// Brings what is known of a point's latest up to date.
+    pub(crate) fn latest(&self, point: PointId, entry: &mut Option<LatestEntry>) {
+        let Some(head) = self.head(point) else { return };
+        let (part, row) = self.part(head.newest_at);
+        let (quality, recorded) = (part.quality(row), part.stamp(row).recorded);
+        LatestEntry::row(entry, head.newest, quality, recorded, || part.values.get(row));
+        let has_value = |place| self.part(place).0.values.value_type().is_some();
+        if has_value(head.newest_at) {
+            return;
         }
-        let mut keys: Vec<(Time, u32, u32, u32)> = Vec::new();
-        for (at, series) in all.iter().enumerate() {
-            let rows = series.times.iter().zip(&series.ordinals).enumerate();
-            keys.extend(
-                rows.filter(|(_, (t, _))| inside(t)).map(|(row, (t, o))| (*t, *o, at as u32, row as u32)),
-            );
+        // The newest row has no value: the newest that has one is further back.
+        let mut found: Option<(Time, Place)> = None;
+        for place in self.back_from(head.last).filter(|place| has_value(*place)) {
+            let (part, row) = self.part(place);
+            if found.is_none_or(|(time, _)| part.times[row] > time) {
+                found = Some((part.times[row], place));
+            }
+            if !head.is_late {
+                break;
+            }
+        }
+        if let (Some((time, place)), Some(entry)) = (found, entry)
+            && (entry.value.is_none() || time >= entry.value_time)
+        {
+            let (part, row) = self.part(place);
+            (entry.value, entry.value_time) = (part.values.get(row), time);
+        }
+    }
+
+    /// Places of a point's rows, those written last first.
+    fn back_from(&self, last: Place) -> impl Iterator<Item = Place> {
+        let next = |place: &Place| {
+            let (part, row) = self.part(*place);
+            Some(part.before[row]).filter(|place| *place != NOWHERE)
+        };
+        std::iter::successors(Some(last).filter(|place| *place != NOWHERE), next)
+    }
+
+    /// Places of a point's rows in a span (start inclusive, end exclusive; `None` is endless), in the order written.
+    fn places(&self, head: &Head, from: Time, to: Option<Time>) -> Vec<Place> {
+        let mut places = Vec::with_capacity(if from == Time::MIN { head.rows as usize } else { 0 });
+        for place in self.back_from(head.last) {
+            let (part, row) = self.part(place);
+            let time = part.times[row];
+            if time < from && !head.is_late {
+                break;
+            }
+            if time >= from && to.is_none_or(|to| time < to) {
+                places.push(place);
+            }
+        }
+        places.reverse();
+        places
+    }
+
+    /// Rows of a point in a span that are current, or were so at an instant; one entry a type, in time order.
+    pub(crate) fn rows_of(
+        &self,
+        point: PointId,
+        from: Time,
+        to: Time,
+        known_at: Option<Time>,
+        deletions: &[Deletion],
+    ) -> Vec<Rows> {
+        let Some(head) = self.head(point) else { return Vec::new() };
+        let places = self.places(head, from, Some(to));
+        if places.is_empty() {
+            return Vec::new();
+        }
+        let is_deleted = deletions.iter().any(|deletion| deletion.touches(point, from, to));
+        if known_at.is_none() && !head.is_late && !head.is_mixed && !is_deleted {
+            return vec![self.gather(&places, false)];
+        }
+        let split = self.settle(point, &places, deletions);
+        let Some(at) = known_at else { return split.current };
+        let rows = split.current.into_iter().chain(split.history).map(|rows| {
+            let known: Vec<bool> = (0..rows.len())
+                .map(|row| is_known(rows.times[row], rows.known.learnt[row], rows.known.until(row), at))
+                .collect();
+            rows.retain(|row| known[row])
+        });
+        rows.filter(|rows| rows.len() > 0).collect()
+    }
+
+    /// All rows of a point.
+    pub(crate) fn split(&self, point: PointId, deletions: &[Deletion]) -> Split {
+        let Some(head) = self.head(point) else { return Split::default() };
+        let places = self.places(head, Time::MIN, None);
+        if !head.is_late && !head.is_mixed && !deletions.iter().any(|deletion| deletion.names(point)) {
+            return Split { current: vec![self.gather(&places, true)], history: Vec::new() };
+        }
+        self.settle(point, &places, deletions)
+    }
+
+    /// Rows of one type in the order of places.
+    fn gather(&self, places: &[Place], with_known: bool) -> Rows {
+        let of = places.first().and_then(|place| self.part(*place).0.values.value_type());
+        let mut rows = Rows::empty(of);
+        rows.times.extend(places.iter().map(|place| {
+            let (part, row) = self.part(*place);
+            part.times[row]
+        }));
+        part::gather_values(&self.parts, places, &mut rows.values);
+        for (at, place) in places.iter().enumerate() {
+            let (part, row) = self.part(*place);
+            if !part.qualities.is_empty() {
+                crate::rows::push_mark(&mut rows.qualities, at, part.quality(row), Quality::GOOD);
+            }
+            if with_known {
+                let stamp = part.stamp(row);
+                rows.known.learnt.push(steps_after(part.times[row], stamp.recorded));
+                crate::rows::push_mark(&mut rows.known.origins, at, stamp.origin, Origin::Measured);
+            }
+        }
+        if !rows.qualities.is_empty() {
+            rows.qualities.resize(places.len(), Quality::GOOD);
+        }
+        rows
+    }
+
+    /// Sorts rows by time and tells those that are current from those that are not.
+    fn settle(&self, point: PointId, places: &[Place], deletions: &[Deletion]) -> Split {
+        let mut by_kind: [Vec<Place>; KINDS] = Default::default();
+        let mut keys = Vec::with_capacity(places.len());
+        for (written, place) in places.iter().enumerate() {
+            let (part, row) = self.part(*place);
+            let kind = usize::from(part::kind_of(&part.values));
+            keys.push((part.times[row], written as u32, kind, by_kind[kind].len()));
+            by_kind[kind].push(*place);
         }
         keys.sort_unstable();
-        let mut picked = vec![Vec::new(); all.len()];
-        for (i, (time, _, at, row)) in keys.iter().enumerate() {
-            let last_written = keys.get(i + 1).is_none_or(|next| next.0 != *time);
-            if last_written {
-                picked[*at as usize].push(*row);
+        let columns = by_kind.each_ref().map(|places| self.gather(places, true));
+        let mut split = Split::default();
+        let mut versions = Vec::new();
+        for same_time in keys.chunk_by(|a, b| a.0 == b.0) {
+            versions.clear();
+            for (time, written, kind, row) in same_time {
+                let (part, at) = self.part(places[*written as usize]);
+                let lsn = part.stamp(at).lsn;
+                let gone = deletions.iter().filter(|d| d.before_lsn > lsn && d.covers(point, *time));
+                let until = gone.map(|d| steps_after(*time, d.recorded)).min();
+                versions.push(Version::new(&columns[*kind], *row, until));
             }
+            settle(&mut versions);
+            versions.iter().for_each(|version| version.append_to(&mut split));
         }
-        let taken = all.iter().zip(&picked).filter(|(_, rows)| !rows.is_empty());
-        taken.map(|(series, rows)| series.pick(rows)).collect()
-    }
-}
-
-impl Series {
-    fn pick(&self, rows: &[u32]) -> Sorted {
-        let qualities = expand(&self.quality);
-        let at = |row: &u32| *row as usize;
-        Sorted {
-            rows: Rows {
-                times: rows.iter().map(|r| self.times[at(r)]).collect(),
-                values: pick(&self.values, rows),
-                qualities: match qualities.is_empty() {
-                    true => qualities,
-                    false => rows.iter().map(|r| qualities[at(r)]).collect(),
-                },
-            },
-            ordinals: rows.iter().map(|r| self.ordinals[at(r)]).collect(),
-        }
-    }
-}
-
-/// Copies one value into a column of the same type and gives its bytes.
-fn copy_value(from: &Values, row: usize, to: &mut Values) -> usize {
-    match (from, to) {
-        (Values::Absent(_), Values::Absent(n)) => {
-            *n += 1;
-            0
-        }
-        (Values::Bool(v), Values::Bool(to)) => push(to, v[row]),
-        (Values::I64(v), Values::I64(to)) => push(to, v[row]),
-        (Values::U64(v), Values::U64(to)) => push(to, v[row]),
-        (Values::F32(v), Values::F32(to)) => push(to, v[row]),
-        (Values::F64(v), Values::F64(to)) => push(to, v[row]),
-        (Values::String(v), Values::String(to)) => push(to, v[row].clone()) + v[row].len(),
-        (Values::Bytes(v), Values::Bytes(to)) => push(to, v[row].clone()) + v[row].len(),
-        _ => 0,
-    }
-}
-
-fn push<T>(to: &mut Vec<T>, value: T) -> usize {
-    to.push(value);
-    size_of::<T>()
-}
-
-/// The latest of one point, without its id.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct LatestEntry {
-    pub(crate) value: Option<Value>,
-    /// Meaningless without a value.
-    pub(crate) value_time: Time,
-    pub(crate) quality: Quality,
-    pub(crate) quality_time: Time,
-    pub(crate) recorded: Time,
-}
-
-/// The latest value and quality of every point.
-#[derive(Default)]
-pub(crate) struct LatestTable(pub(crate) Paged<Option<LatestEntry>>);
-
-impl LatestTable {
-    /// Takes in the rows of one batch; rows that are late change nothing.
-    pub(crate) fn push(&mut self, recorded: Time, sections: &[Section]) {
-        for section in sections {
-            let qualities = expand(&section.quality);
-            for (row, (point, time)) in section.points.iter().zip(&section.times).enumerate() {
-                let quality = qualities.get(row).copied().unwrap_or(Quality::GOOD);
-                self.row(*point, *time, quality, recorded, || section.values.get(row));
-            }
-        }
-    }
-
-    /// Takes in one row; `value` is asked for only when it is wanted. Of equal times the later call wins.
-    pub(crate) fn row(
-        &mut self,
-        point: PointId,
-        time: Time,
-        quality: Quality,
-        recorded: Time,
-        value: impl FnOnce() -> Option<Value>,
-    ) {
-        let entry = self.0.entry(point).get_or_insert(LatestEntry {
-            value: None,
-            value_time: Time::MIN,
-            quality,
-            quality_time: time,
-            recorded,
-        });
-        if time.0 >= entry.quality_time.0 {
-            (entry.quality, entry.quality_time, entry.recorded) = (quality, time, recorded);
-        }
-        if time.0 >= entry.value_time.0
-            && let Some(value) = value()
-        {
-            (entry.value, entry.value_time) = (Some(value), time);
-        }
-    }
-
-    pub(crate) fn get(&self, point: PointId) -> Option<Latest> {
-        let entry = self.0.get(point)?.clone()?;
-        Some(Latest {
-            point,
-            value_time: if entry.value.is_some() { entry.value_time } else { entry.quality_time },
-            value: entry.value,
-            quality: entry.quality,
-            quality_time: entry.quality_time,
-            recorded: entry.recorded,
-        })
+        split
     }
 }

@@ -1,29 +1,43 @@
 //! Opening a store: everything that a crash, a failing disk or a stray hand may have left behind is met here.
 
-use std::{collections::HashMap, io, path::Path, sync::Arc};
+use std::{
+    collections::HashMap,
+    io,
+    path::Path,
+    sync::{Arc, mpsc::SyncSender},
+};
 
+use tokio::sync::mpsc;
 use types::Time;
 
 use crate::{
     Damage, OpenError, Options, Recovery,
     admission::{Admission, admit},
+    chunk::{Kind, Want},
+    compactor::Request,
     disk::{Disk, read_whole},
+    flush::sorted,
     format::{HeaderError, VERSION, file_name, file_number},
     log::Log,
     manifest::{self, Manifest},
     memory::{LatestTable, Stamp, Table},
     replay::{QUARANTINE, replay, set_aside},
+    rows::instant_after,
     segment::{ReadFailure, Segment},
     shared::{Shared, State},
     snapshot,
-    writer::Writer,
+    writer::{Command, Writer},
 };
 
 /// Name of the file that keeps a second process out.
 const LOCK: &str = "LOCK";
 
 /// Opens or creates the store and gives the writer, ready to run.
-pub(crate) fn open(options: Options) -> Result<(Writer, Recovery), OpenError> {
+pub(crate) fn open(
+    options: Options,
+    wake: mpsc::WeakSender<Command>,
+    compactor: SyncSender<Request>,
+) -> Result<(Writer, Recovery), OpenError> {
     let (disk, dir) = (options.disk.clone(), options.dir.clone());
     let mut recovery = Recovery::default();
     disk.create_dir(&dir.join(QUARANTINE)).map_err(OpenError::io("making", &dir))?;
@@ -33,14 +47,26 @@ pub(crate) fn open(options: Options) -> Result<(Writer, Recovery), OpenError> {
         Err(error) => return Err(OpenError::io("locking", &dir.join(LOCK))(error)),
     };
     let names = disk.list(&dir).map_err(OpenError::io("listing", &dir))?;
-    let manifest = load_manifest(&*disk, &dir, &names, options.store_id, &mut recovery)?;
+    let mut manifest = load_manifest(&*disk, &dir, &names, options.store_id, &mut recovery)?;
+    if options.confirm_format && manifest.format < VERSION {
+        manifest.format = VERSION;
+        let raised = manifest.store(&*disk, &dir).map_err(manifest::StoreError::into_io);
+        raised.map_err(OpenError::io("replacing", &dir.join(manifest::NAME)))?;
+    }
     let names = disk.list(&dir).map_err(OpenError::io("listing", &dir))?;
     sort_out(&*disk, &dir, &names, &manifest, &mut recovery)?;
 
-    let segments = open_segments(&*disk, &dir, &manifest, &mut recovery.damaged)?;
+    manifest.obsolete.clear();
+    let segments = open_segments(&disk, &dir, &manifest, &mut recovery.damaged)?;
     let latest = load_latest(&*disk, &dir, &manifest, &segments, &mut recovery.damaged)?;
-    let sources = manifest.sources.clone();
-    let mut state = State { table: Table::default(), latest, segments: segments.into(), sources };
+    let mut state = State {
+        table: Table::default(),
+        frozen: None,
+        latest: Arc::new(latest),
+        segments: sorted(segments.into_iter()),
+        sources: manifest.sources.clone(),
+        deletions: manifest.deletions.clone().into(),
+    };
 
     let replayed = replay(&*disk, &dir, manifest.store_id, &names, manifest.log_start, &mut |record| {
         let rows = record.sections.iter().map(|section| section.len() as u64).sum();
@@ -50,8 +76,7 @@ pub(crate) fn open(options: Options) -> Result<(Writer, Recovery), OpenError> {
         if let Ok(Admission::New { state: after, .. }) = admit(known, &record.header, rows) {
             let stamp =
                 Stamp { lsn: record.lsn, recorded: record.header.recorded, origin: record.header.origin };
-            state.table.push(stamp, &record.sections);
-            state.latest.push(stamp.recorded, &record.sections);
+            state.table.push(stamp, record.sections, &mut |_, _| {});
             state.sources.insert(record.header.source, after);
             recovery.rows_replayed += rows;
         }
@@ -71,18 +96,24 @@ pub(crate) fn open(options: Options) -> Result<(Writer, Recovery), OpenError> {
 
     let highest = names.iter().filter_map(|name| number_of(name)).max();
     let next_number = manifest.next_number.max(highest.map_or(1, |number| number.saturating_add(1)));
-    let log = Log::new(disk.clone(), &dir, manifest.store_id, replayed.next_lsn, replayed.closed);
+    let shared =
+        Arc::new(Shared::new(disk.clone(), manifest.format, next_number, state, recovery.damaged.clone()));
+    let (store_id, format, numbers) = (manifest.store_id, manifest.format, shared.next_number.clone());
+    let log = Log::new(disk, &dir, store_id, format, numbers, replayed.next_lsn, replayed.closed);
     let mut writer = Writer {
-        shared: Arc::new(Shared::new(disk, state, recovery.damaged.clone())),
+        shared,
         dir,
         now: options.now,
         memory_bytes: options.memory_bytes,
         chunk_rows: options.chunk_rows.clamp(1, crate::CHUNK_ROWS),
         log,
         manifest,
-        next_number,
         failed: HashMap::new(),
         doubtful: Vec::new(),
+        flushing: None,
+        obsolete: Vec::new(),
+        compactor,
+        wake,
         _lock: lock,
     };
     // A damaged log is copied aside by now: once its rows are in segments it is not met again. Whatever keeps the flush
@@ -162,8 +193,10 @@ fn sort_out(
         if is_named {
             continue;
         }
-        // A snapshot is derived from rows that are elsewhere, and a .tmp was never complete.
-        if name.ends_with(".tmp") || file_number(name, "latest").is_some() {
+        // A snapshot is derived from rows that are elsewhere, a .tmp was never complete, and of a segment that was
+        // compacted another holds the rows.
+        let is_obsolete = file_number(name, "seg").is_some_and(|n| manifest.obsolete.contains(&n));
+        if is_obsolete || name.ends_with(".tmp") || file_number(name, "latest").is_some() {
             disk.remove(&path).map_err(OpenError::io("removing", &path))?;
         } else {
             recovery.quarantined.push(set_aside(disk, dir, name, false)?);
@@ -173,7 +206,7 @@ fn sort_out(
 }
 
 fn open_segments(
-    disk: &dyn Disk,
+    disk: &Arc<dyn Disk>,
     dir: &Path,
     manifest: &Manifest,
     damaged: &mut Vec<Damage>,
@@ -215,10 +248,9 @@ fn load_latest(
     damaged.push(Damage { file: name, point: None, span: None, cause });
     let mut latest = LatestTable::default();
     for segment in segments {
-        let path = dir.join(&segment.name);
-        match replay_latest(disk, segment, &mut latest, damaged) {
+        match replay_latest(segment, &mut latest, damaged) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(OpenError::io("reading", &path)(error));
+                return Err(OpenError::io("reading", &dir.join(&segment.name))(error));
             }
             _ => {}
         }
@@ -226,22 +258,16 @@ fn load_latest(
     Ok(latest)
 }
 
-fn replay_latest(
-    disk: &dyn Disk,
-    segment: &Segment,
-    latest: &mut LatestTable,
-    damaged: &mut Vec<Damage>,
-) -> io::Result<()> {
-    let file = segment.file(disk)?;
-    for entry in segment.all_chunks(&*file, damaged)? {
-        match segment.chunk(&*file, &entry) {
+fn replay_latest(segment: &Segment, latest: &mut LatestTable, damaged: &mut Vec<Damage>) -> io::Result<()> {
+    for entry in segment.all_chunks(Kind::Current, damaged)? {
+        match segment.chunk(&entry, Want::Known) {
             Ok(chunk) => {
                 // Rows of a chunk are of one type, so its last one says all that could be the latest.
-                let last = chunk.rows.len() - 1;
-                let recorded = chunk.stamps.last().map_or(Time::MIN, |(_, stamp)| stamp.recorded);
+                let (last, times) = (chunk.rows.len() - 1, &chunk.rows.times);
+                let learnt = chunk.rows.known.learnt.get(last).copied().unwrap_or(0);
+                let recorded = instant_after(times[last], learnt).unwrap_or(Time::MAX);
                 let quality = chunk.rows.quality(last);
-                let value = || chunk.rows.values.get(last);
-                latest.row(chunk.point, chunk.rows.times[last], quality, recorded, value);
+                latest.row(chunk.point, times[last], quality, recorded, || chunk.rows.values.get(last));
             }
             Err(ReadFailure::Io(error)) => return Err(error),
             Err(ReadFailure::Damaged(cause)) => damaged.push(segment.damage(cause.to_string(), Some(&entry))),

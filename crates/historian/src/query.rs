@@ -1,6 +1,10 @@
 //! Questions and small answers: the words of the interface.
 
+use std::time::Duration;
+
 use types::{PointId, SourceId, Time};
+
+use crate::Summary;
 
 /// Rows of some points in a span of source time.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +19,9 @@ pub struct RangeQuery {
     pub limit_rows: usize,
     /// Per point from the newest row back, instead of from the oldest on.
     pub newest_first: bool,
+    /// As it was known at that instant, to the minute: rows that were learnt later are not there, rows that were
+    /// replaced or deleted later are. `None`: as it is known now.
+    pub known_at: Option<Time>,
 }
 
 impl RangeQuery {
@@ -40,6 +47,41 @@ impl AggregateQuery {
     pub const BUCKETS_MAX: u32 = 10_000;
     /// The most buckets in one answer: about 100 MB.
     pub const BUCKETS_TOTAL_MAX: usize = 1 << 20;
+}
+
+/// What a chart of some points needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrendQuery {
+    /// Which points, in the order wanted.
+    pub points: Vec<PointId>,
+    /// Start, inclusive.
+    pub from: Time,
+    /// End, exclusive.
+    pub to: Time,
+    /// Columns of the chart, 1 to [`TrendQuery::COLUMNS_MAX`].
+    pub columns: u32,
+    /// Each row in its own column, which costs reading the rows at the columns' edges. Without, rows may be counted to
+    /// the column beside theirs: [`Trend::shift_ns`] says how far.
+    pub exact: bool,
+}
+
+impl TrendQuery {
+    /// The most columns a point.
+    pub const COLUMNS_MAX: u32 = 10_000;
+    /// The most columns in one answer: about 60 MB.
+    pub const COLUMNS_TOTAL_MAX: usize = 1 << 18;
+}
+
+/// The chart of one point.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Trend {
+    /// Which point.
+    pub point: PointId,
+    /// What each column comes to; one without rows has none. Column `i` of `n` starts `i * (to - from) / n` after `from`,
+    /// rounded up to a nanosecond. No minimum, maximum or Bad row is ever missing.
+    pub columns: Vec<Summary>,
+    /// How far the rows counted to a column reach beyond it at most: less than the width of a column, and 0 when exact.
+    pub shift_ns: i64,
 }
 
 /// A batch that is durable.
@@ -81,6 +123,10 @@ pub struct Stats {
     pub memory_bytes: usize,
     /// Rows in memory that no segment holds yet.
     pub memory_rows: u64,
+    /// The version that the store is written in.
+    pub format: u32,
+    /// Rows in segments that others took the place of, or that were deleted, and are kept for a while.
+    pub replaced_rows: u64,
     /// Segments now.
     pub segments: usize,
     /// Their bytes.
@@ -108,6 +154,33 @@ pub struct Recovery {
     pub quarantined: Vec<String>,
     /// Places that do not hold what was written.
     pub damaged: Vec<crate::Damage>,
+}
+
+/// What compaction did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Compacted {
+    /// Times that segments were replaced by others.
+    pub jobs: u64,
+    /// Bytes of the segments that were replaced.
+    pub bytes_read: u64,
+    /// Bytes of those that took their place.
+    pub bytes_written: u64,
+}
+
+/// How long rows are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Terms {
+    /// Since their source time; `None` is for ever. Whole segments go, so that some rows stay longer.
+    pub keep: Option<Duration>,
+    /// Rows that were replaced or deleted, since then.
+    pub corrections: Duration,
+}
+
+impl Default for Terms {
+    /// Rows for ever, corrections for 90 days.
+    fn default() -> Terms {
+        Terms { keep: None, corrections: Duration::from_secs(90 * 86_400) }
+    }
 }
 
 /// Whose state: one row of the manifest.

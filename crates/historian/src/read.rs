@@ -1,65 +1,55 @@
-//! Answers: chunks and memory merged in time order, one open chunk a layer, nothing held that is not needed.
+//! Answers: chunks and memory merged in time order.
 
-use std::{cmp::Reverse, io, ops::ControlFlow, ops::Range, sync::Arc};
+use std::{io, ops::ControlFlow, ops::Range, sync::Arc};
 
 use types::{Aggregate, Bucket, PointId, Section, Time, Values};
 
 use crate::{
-    AggregateQuery, Damage, RangeQuery, ReadError,
-    chunk::ChunkEntry,
-    disk::{Disk, DiskFile},
-    rows::Rows,
+    AggregateQuery, Damage, Deletion, RangeQuery, ReadError,
+    chunk::{ChunkEntry, Kind, Want},
+    merge::{Direction, Sink, Waiting, merge},
+    rows::{NEVER, Rows, instant_after, is_known},
     segment::{ReadFailure, Segment},
 };
 
-/// Files that one query keeps open.
-const FILES_OPEN_MAX: usize = 16;
-
-/// All that is known of some points at one instant: no later append or flush changes it.
+/// All that is known of some points at one instant: no later append, flush or compaction changes it.
 pub(crate) struct View {
-    pub(crate) disk: Arc<dyn Disk>,
-    /// In the order they were written.
+    /// By order: see manifest.rs.
     pub(crate) segments: Arc<[Arc<Segment>]>,
-    /// Rows of each asked point that no segment holds yet: later than all segments.
-    pub(crate) memory: Vec<Vec<Rows>>,
+    /// Rows of each asked point that no segment holds yet, with how late they were written: all after the segments.
+    pub(crate) memory: Vec<Vec<(usize, Rows)>>,
+    pub(crate) deletions: Arc<[Deletion]>,
+    /// As it was known then; `None`: as it is known now.
+    pub(crate) known_at: Option<Time>,
 }
 
-/// Rows that are not in use yet.
-enum Source {
+/// Where rows are.
+pub(crate) enum Source {
     Chunk(Arc<Segment>, ChunkEntry),
     Memory(Rows),
 }
 
-struct Waiting {
-    /// Key of its first row.
-    first: i64,
-    rank: usize,
-    source: Source,
-}
-
-struct Stream {
-    rank: usize,
-    rows: Rows,
-    at: usize,
-}
-
-/// Which way time runs. Bitwise not turns the order of all i64 round, without overflow.
-#[derive(Clone, Copy)]
-struct Direction {
-    newest_first: bool,
-}
-
-impl Direction {
-    fn key(self, time: Time) -> i64 {
-        if self.newest_first { !time.0 } else { time.0 }
-    }
-}
-
 /// One query at work.
-struct Reader<'a> {
-    view: &'a View,
-    files: Vec<(u64, Box<dyn DiskFile>)>,
-    damaged: &'a mut Vec<Damage>,
+pub(crate) struct Reader<'a> {
+    pub(crate) view: &'a View,
+    pub(crate) damaged: &'a mut Vec<Damage>,
+}
+
+/// Hands each current row on.
+struct Current<'a> {
+    take: &'a mut dyn FnMut(&Rows, Range<usize>) -> ControlFlow<()>,
+}
+
+impl Sink for Current<'_> {
+    fn run(&mut self, rows: &Rows, range: Range<usize>) -> ControlFlow<()> {
+        (self.take)(rows, range)
+    }
+    fn tie(&mut self, tied: &[(&Rows, usize)]) -> ControlFlow<()> {
+        match tied.last() {
+            Some((rows, row)) => (self.take)(rows, *row..*row + 1),
+            None => ControlFlow::Continue(()),
+        }
+    }
 }
 
 impl View {
@@ -70,7 +60,7 @@ impl View {
         damaged: &mut Vec<Damage>,
     ) -> Result<Vec<Section>, ReadError> {
         let memory = std::mem::take(&mut self.memory);
-        let mut reader = Reader { view: &self, files: Vec::new(), damaged };
+        let mut reader = Reader { view: &self, damaged };
         let direction = Direction { newest_first: query.newest_first };
         let mut left = query.limit_rows.min(RangeQuery::ROWS_MAX);
         let mut sections = Vec::new();
@@ -78,7 +68,7 @@ impl View {
             if left == 0 {
                 break;
             }
-            reader.merge(*point, memory, query.from..query.to, direction, &mut |rows, run| {
+            reader.current(*point, memory, query.from..query.to, direction, &mut |rows, run| {
                 let run = run.start..run.end.min(run.start + left);
                 left -= run.len();
                 rows.append_to(run, *point, &mut sections);
@@ -95,12 +85,12 @@ impl View {
         damaged: &mut Vec<Damage>,
     ) -> Result<Vec<Aggregate>, ReadError> {
         let memory = std::mem::take(&mut self.memory);
-        let mut reader = Reader { view: &self, files: Vec::new(), damaged };
+        let mut reader = Reader { view: &self, damaged };
         let direction = Direction { newest_first: false };
         let mut out = Vec::with_capacity(query.points.len());
         for (point, memory) in query.points.iter().zip(memory) {
             let mut spans = Spans::new(query);
-            reader.merge(*point, memory, query.from..query.to, direction, &mut |rows, run| {
+            reader.current(*point, memory, query.from..query.to, direction, &mut |rows, run| {
                 spans.add(rows, run);
                 ControlFlow::Continue(())
             })?;
@@ -111,148 +101,149 @@ impl View {
 }
 
 impl Reader<'_> {
-    /// Hands the rows of a point to `sink`, run by run, in the order of `direction`. Of equal times the row written
+    /// Hands the rows of a point to `take`, run by run, in the order of `direction`. Of equal times the row written
     /// last is there alone.
-    fn merge(
+    pub(crate) fn current(
         &mut self,
         point: PointId,
-        memory: Vec<Rows>,
+        memory: Vec<(usize, Rows)>,
         span: Range<Time>,
         direction: Direction,
-        sink: &mut dyn FnMut(&Rows, Range<usize>) -> ControlFlow<()>,
+        take: &mut dyn FnMut(&Rows, Range<usize>) -> ControlFlow<()>,
     ) -> Result<(), ReadError> {
         if span.is_empty() {
             return Ok(());
         }
-        let mut waiting = self.find(point, memory, &span, direction)?;
-        // From the back, so that the next one is popped.
-        waiting.sort_by_key(|w| Reverse(w.first));
-        let mut streams: Vec<Stream> = Vec::new();
-        loop {
-            let mut head = streams.iter().map(|s| direction.key(s.rows.times[s.at])).min();
-            while let Some(next) = waiting.pop_if(|w| head.is_none_or(|head| w.first <= head)) {
-                if let Some(rows) = self.open(next.source, &span, direction)? {
-                    head = [head, Some(direction.key(rows.times[0]))].into_iter().flatten().min();
-                    streams.push(Stream { rank: next.rank, rows, at: 0 });
-                }
-            }
-            let Some(head) = head else { return Ok(()) };
-            let key = |s: &Stream| s.rows.times.get(s.at).map(|time| direction.key(*time));
-            let tied = streams.iter().enumerate().filter(|(_, s)| key(s) == Some(head));
-            let Some((winner, _)) = tied.max_by_key(|(_, s)| s.rank) else { return Ok(()) };
-            let mut bound = waiting.last().map(|w| w.first);
-            for (_, stream) in streams.iter_mut().enumerate().filter(|(at, _)| *at != winner) {
-                stream.at += usize::from(key(stream) == Some(head));
-                bound = [bound, key(stream)].into_iter().flatten().min();
-            }
-            let stream = &mut streams[winner];
-            let rest = &stream.rows.times[stream.at..];
-            let run = bound.map_or(rest.len(), |bound| rest.partition_point(|t| direction.key(*t) < bound));
-            let range = stream.at..stream.at + run;
-            stream.at = range.end;
-            if sink(&stream.rows, range).is_break() {
-                return Ok(());
-            }
-            streams.retain(|s| s.at < s.rows.len());
-        }
+        let waiting = self.find(point, memory, &span, direction)?;
+        let mut open = |source| self.open(point, source, &span, direction);
+        merge(waiting, &mut open, direction, &mut Current { take })
     }
 
     /// Everything that may hold rows of a point in a span.
     fn find(
         &mut self,
         point: PointId,
-        memory: Vec<Rows>,
+        memory: Vec<(usize, Rows)>,
         span: &Range<Time>,
         direction: Direction,
-    ) -> Result<Vec<Waiting>, ReadError> {
+    ) -> Result<Vec<Waiting<Source>>, ReadError> {
         let mut waiting = Vec::new();
+        let kinds: &[Kind] = match self.view.known_at {
+            None => &[Kind::Current],
+            Some(_) => &[Kind::Current, Kind::History],
+        };
         let segments = self.view.segments.clone();
         for (rank, segment) in segments.iter().enumerate() {
             if !segment.may_hold(point, span.start, span.end) {
                 continue;
             }
-            let mut damaged = std::mem::take(self.damaged);
-            let chunks = match self.file(segment) {
-                Ok(Some(file)) => segment.chunks(file, point, span.start, span.end, &mut damaged),
-                Ok(None) => Ok(Vec::new()),
-                Err(error) => Err(error),
-            };
-            *self.damaged = damaged;
-            for chunk in chunks.map_err(|error| read_error(segment, &error))? {
-                let edge = if direction.newest_first { chunk.last } else { chunk.first };
-                let source = Source::Chunk(segment.clone(), chunk);
-                waiting.push(Waiting { first: direction.key(edge), rank, source });
+            for kind in kinds {
+                for chunk in self.chunks(segment, *kind, point, span)? {
+                    let edge = if direction.newest_first { chunk.last } else { chunk.first };
+                    let source = Source::Chunk(segment.clone(), chunk);
+                    waiting.push(Waiting { first: direction.key(edge), rank, source });
+                }
             }
         }
-        for rows in memory {
+        for (later, rows) in memory {
             let edge = if direction.newest_first { rows.times.last() } else { rows.times.first() };
             if let Some(edge) = edge {
-                let first = direction.key(*edge);
-                waiting.push(Waiting { first, rank: segments.len(), source: Source::Memory(rows) });
+                let (first, rank) = (direction.key(*edge), segments.len() + later);
+                waiting.push(Waiting { first, rank, source: Source::Memory(rows) });
             }
         }
         Ok(waiting)
     }
 
-    /// The rows of a source that are inside the span, in the order wanted; `None` when there are none.
+    /// Chunks of a point in a span; none when the file is gone, which was reported when the store was opened.
+    pub(crate) fn chunks(
+        &mut self,
+        segment: &Segment,
+        kind: Kind,
+        point: PointId,
+        span: &Range<Time>,
+    ) -> Result<Vec<ChunkEntry>, ReadError> {
+        match segment.chunks(kind, point, span.start, span.end, self.damaged) {
+            Ok(chunks) => Ok(chunks),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+            Err(error) => Err(read_error(segment, &error)),
+        }
+    }
+
+    /// The rows of a source that are inside the span and were known, in the order wanted; `None` when there are none.
     fn open(
         &mut self,
+        point: PointId,
         source: Source,
         span: &Range<Time>,
         direction: Direction,
     ) -> Result<Option<Rows>, ReadError> {
         let mut rows = match source {
             Source::Memory(rows) => rows,
-            Source::Chunk(segment, entry) => {
-                let chunk = match self.file(&segment) {
-                    Ok(Some(file)) => segment.chunk(file, &entry),
-                    Ok(None) => return Ok(None),
-                    Err(error) => Err(ReadFailure::Io(error)),
-                };
-                match chunk {
-                    Ok(chunk) => chunk.rows,
-                    Err(ReadFailure::Io(error)) => return Err(read_error(&segment, &error)),
-                    Err(ReadFailure::Damaged(cause)) => {
-                        self.damaged.push(segment.damage(cause.to_string(), Some(&entry)));
-                        return Ok(None);
-                    }
+            Source::Chunk(segment, entry) => match self.chunk(&segment, &entry)? {
+                Some(rows) => {
+                    let rows = inside(rows, span);
+                    self.still_there(point, &segment, span, rows)
                 }
-            }
+                None => return Ok(None),
+            },
         };
-        let start = rows.times.partition_point(|t| *t < span.start);
-        let end = rows.times.partition_point(|t| *t < span.end);
-        if start > 0 || end < rows.len() {
-            rows = rows.slice(start..end);
-        }
+        rows = inside(rows, span);
         if direction.newest_first {
             rows.reverse();
         }
         Ok((rows.len() > 0).then_some(rows))
     }
 
-    /// The open file of a segment; `None` when it is gone, which was reported when the store was opened.
-    fn file(&mut self, segment: &Segment) -> io::Result<Option<&dyn DiskFile>> {
-        let number = segment.entry.number;
-        let at = match self.files.iter().position(|(open, _)| *open == number) {
-            Some(at) => at,
-            None => {
-                let file = match segment.file(&*self.view.disk) {
-                    Ok(file) => file,
-                    Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-                    Err(error) => return Err(error),
-                };
-                if self.files.len() == FILES_OPEN_MAX {
-                    self.files.remove(0);
-                }
-                self.files.push((number, file));
-                self.files.len() - 1
+    /// The rows of a chunk; `None`, and noted, when it is damaged.
+    fn chunk(&mut self, segment: &Segment, entry: &ChunkEntry) -> Result<Option<Rows>, ReadError> {
+        let want = if self.view.known_at.is_some() { Want::Known } else { Want::Rows };
+        match segment.chunk(entry, want) {
+            Ok(chunk) => Ok(Some(chunk.rows)),
+            Err(ReadFailure::Io(error)) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(ReadFailure::Io(error)) => Err(read_error(segment, &error)),
+            Err(ReadFailure::Damaged(cause)) => {
+                self.damaged.push(segment.damage(cause.to_string(), Some(entry)));
+                Ok(None)
             }
+        }
+    }
+
+    /// Leaves the rows that no later deletion hides and that were known at the instant asked for.
+    fn still_there(&self, point: PointId, segment: &Segment, span: &Range<Time>, rows: Rows) -> Rows {
+        let known_at = self.view.known_at;
+        let later = |d: &&Deletion| segment.entry.is_hidden_by(d) && d.touches(point, span.start, span.end);
+        let deletions: Vec<&Deletion> = self.view.deletions.iter().filter(later).collect();
+        if known_at.is_none() && deletions.is_empty() {
+            return rows;
+        }
+        let is_gone = |time: Time| {
+            let covering = deletions.iter().filter(|d| d.covers(point, time));
+            let steps = covering.map(|d| crate::rows::steps_after(time, d.recorded)).min();
+            steps.is_some_and(|steps| match known_at {
+                None => true,
+                Some(at) => instant_after(time, steps).is_some_and(|gone| gone <= at),
+            })
         };
-        Ok(Some(&*self.files[at].1))
+        let is_there = |row: usize| {
+            let (time, known) = (rows.times[row], &rows.known);
+            let learnt = known.learnt.get(row).copied().unwrap_or(0);
+            known_at.is_none_or(|at| is_known(time, learnt, known.until(row), at)) && !is_gone(time)
+        };
+        let wanted: Vec<bool> = (0..rows.len()).map(is_there).collect();
+        debug_assert!(known_at.is_some() || rows.known.until.iter().all(|until| *until == NEVER));
+        rows.retain(|row| wanted[row])
     }
 }
 
-fn read_error(segment: &Segment, error: &io::Error) -> ReadError {
+/// The rows inside a span.
+pub(crate) fn inside(rows: Rows, span: &Range<Time>) -> Rows {
+    let start = rows.times.partition_point(|t| *t < span.start);
+    let end = rows.times.partition_point(|t| *t < span.end);
+    if start == 0 && end == rows.len() { rows } else { rows.slice(start..end.max(start)) }
+}
+
+pub(crate) fn read_error(segment: &Segment, error: &io::Error) -> ReadError {
     ReadError::Io { file: segment.name.clone().into(), cause: error.to_string() }
 }
 

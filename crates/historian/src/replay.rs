@@ -8,7 +8,7 @@ use crate::{
     disk::{Disk, read_whole},
     error,
     format::{FRAME_BYTES, HEADER_BYTES, HeaderError, LOG, VERSION, check_header, file_number, take_block},
-    log::{BATCH, ClosedFile, KIND_AT, PREFIX_BYTES, RECORD_HEAD_BYTES, Record},
+    log::{CODED, ClosedFile, KIND_AT, PLAIN, PREFIX_BYTES, RECORD_HEAD_BYTES, Record},
 };
 
 /// How far ahead of the expected lsn a record behind a damaged place may be.
@@ -228,7 +228,7 @@ fn resync(bytes: &[u8], within: Range<usize>, expected: u64, limit: Option<u64>)
     while at < end {
         let head = &bytes[at..at + RECORD_HEAD_BYTES];
         let mut step = 1;
-        if head[KIND_AT] == BATCH
+        if matches!(head[KIND_AT], PLAIN | CODED)
             && let mut cursor = Cursor::new(head)
             && let (Ok(len), Ok(_), Ok(lsn)) = (cursor.u32(), cursor.u32(), cursor.u64())
             && FRAME_BYTES + len as usize <= bytes.len() - at
@@ -279,7 +279,7 @@ mod tests {
         log::{Log, encode_record, stamp_record},
         sim::SimDisk,
     };
-    use std::sync::Arc;
+    use std::sync::{Arc, atomic::AtomicU64};
     use types::{BatchHeader, Origin, PointId, Quality, SampleBatch, SourceId, Time, Value};
 
     const STORE: [u8; 16] = [7; 16];
@@ -293,7 +293,7 @@ mod tests {
             origin: Origin::Backfill,
         };
         let row = (PointId(1), Time(lsn as i64), Some(Value::U64(lsn)), Quality::GOOD);
-        let mut record = encode_record(&SampleBatch::from_rows(header, [row]));
+        let mut record = encode_record(&SampleBatch::from_rows(header, [row]), 2);
         stamp_record(&mut record, lsn, place, Time(9));
         record
     }
@@ -301,12 +301,13 @@ mod tests {
     /// Writes groups of so many records, flips a byte of some records, and gives the lsns that are read back.
     fn check(groups: &[u32], broken: &[u64]) -> (Vec<u64>, Replayed) {
         let (disk, dir) = (SimDisk::new(), Path::new("/log"));
-        let mut log = Log::new(Arc::new(disk.clone()), dir, STORE, 1, Vec::new());
-        let (mut lsn, mut number) = (1, 1);
+        let number = Arc::new(AtomicU64::new(1));
+        let mut log = Log::new(Arc::new(disk.clone()), dir, STORE, 2, number, 1, Vec::new());
+        let mut lsn = 1;
         for records in groups {
             let group: Vec<u8> =
                 (0..*records).flat_map(|place| record(lsn + u64::from(place), place)).collect();
-            log.commit(&group, u64::from(*records), &mut number).unwrap();
+            log.commit(&group, u64::from(*records)).unwrap();
             lsn += u64::from(*records);
         }
         let path = dir.join("000000000001.log");

@@ -2,18 +2,76 @@
 
 use std::ops::Range;
 
-use types::{PointId, Quality, QualityRuns, Section, Time, Values};
+use types::{Origin, PointId, Quality, QualityRuns, Section, Time, Values};
 
-/// Rows of one point and one type. No two have the same time.
+/// What we know when is kept to the minute: steps of this many nanoseconds, counted from a row's own source time.
+pub(crate) const STEP_NS: i64 = 60_000_000_000;
+/// Of a row that is current: nothing took its place.
+pub(crate) const NEVER: i64 = i64::MAX;
+
+/// Steps from a row's source time until the log had it, rounded up. The clock that stamps and the one that dates may
+/// disagree: steps may be negative.
+pub(crate) fn steps_after(time: Time, recorded: Time) -> i64 {
+    match recorded.0.checked_sub(time.0) {
+        Some(ns) => ns.div_euclid(STEP_NS) + i64::from(ns.rem_euclid(STEP_NS) != 0),
+        None => {
+            let (ns, step) = (i128::from(recorded.0) - i128::from(time.0), i128::from(STEP_NS));
+            (ns.div_euclid(step) + i128::from(ns.rem_euclid(step) != 0)) as i64
+        }
+    }
+}
+
+/// The instant so many steps after a row's source time; `None` is later than any.
+pub(crate) fn instant_after(time: Time, steps: i64) -> Option<Time> {
+    let at = i128::from(time.0) + i128::from(steps) * i128::from(STEP_NS);
+    match i64::try_from(at) {
+        Ok(at) => Some(Time(at)),
+        Err(_) if at < 0 => Some(Time::MIN),
+        Err(_) => None,
+    }
+}
+
+/// Whether a row that is true for some steps is so at an instant.
+pub(crate) fn is_known(time: Time, learnt: i64, until: i64, at: Time) -> bool {
+    let reached = |steps| instant_after(time, steps).is_some_and(|from| from <= at);
+    reached(learnt) && (until == NEVER || !reached(until))
+}
+
+/// What is known about rows beside what they say.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(crate) struct Known {
+    /// See [`steps_after`]; one a row.
+    pub(crate) learnt: Vec<i64>,
+    /// Steps until another row took its place, or it was deleted; one a row, empty when all are current.
+    pub(crate) until: Vec<i64>,
+    /// One a row; empty when all were measured.
+    pub(crate) origins: Vec<Origin>,
+}
+
+impl Known {
+    pub(crate) fn until(&self, row: usize) -> i64 {
+        self.until.get(row).copied().unwrap_or(NEVER)
+    }
+    pub(crate) fn origin(&self, row: usize) -> Origin {
+        self.origins.get(row).copied().unwrap_or(Origin::Measured)
+    }
+}
+
+/// Rows of one point and one type. No two current ones have the same time.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Rows {
     pub(crate) times: Vec<Time>,
     pub(crate) values: Values,
     /// One a row; empty when all are Good.
     pub(crate) qualities: Vec<Quality>,
+    /// Empty columns where nobody asks.
+    pub(crate) known: Known,
 }
 
 impl Rows {
+    pub(crate) fn empty(of: Option<types::ValueType>) -> Rows {
+        Rows { times: Vec::new(), values: Values::empty(of), qualities: Vec::new(), known: Known::default() }
+    }
     pub(crate) fn len(&self) -> usize {
         self.times.len()
     }
@@ -22,16 +80,44 @@ impl Rows {
     }
     /// A part of the rows.
     pub(crate) fn slice(&self, range: Range<usize>) -> Rows {
+        let mut part = Rows::empty(self.values.value_type());
+        part.extend(self, range);
+        part
+    }
+    /// Appends rows of another of the same type.
+    pub(crate) fn extend(&mut self, from: &Rows, range: Range<usize>) {
+        let before = self.times.len();
+        self.times.extend_from_slice(&from.times[range.clone()]);
+        extend(&mut self.values, &from.values, range.clone());
+        append(&mut self.qualities, before, &from.qualities, range.clone(), Quality::GOOD);
+        append(&mut self.known.origins, before, &from.known.origins, range.clone(), Origin::Measured);
+        append(&mut self.known.until, before, &from.known.until, range.clone(), NEVER);
+        self.known.learnt.extend_from_slice(from.known.learnt.get(range).unwrap_or_default());
+    }
+    /// Leaves only the rows that are wanted.
+    pub(crate) fn retain(self, wanted: impl Fn(usize) -> bool) -> Rows {
+        let rows: Vec<u32> = (0..self.len()).filter(|row| wanted(*row)).map(|row| row as u32).collect();
+        if rows.len() == self.len() {
+            return self;
+        }
         Rows {
-            times: self.times[range.clone()].to_vec(),
-            qualities: self.qualities.get(range.clone()).unwrap_or_default().to_vec(),
-            values: slice(&self.values, range),
+            times: each(&self.times, &rows),
+            values: pick(&self.values, &rows),
+            qualities: each(&self.qualities, &rows),
+            known: Known {
+                learnt: each(&self.known.learnt, &rows),
+                until: each(&self.known.until, &rows),
+                origins: each(&self.known.origins, &rows),
+            },
         }
     }
     /// Turns the order of rows round.
     pub(crate) fn reverse(&mut self) {
         self.times.reverse();
         self.qualities.reverse();
+        self.known.learnt.reverse();
+        self.known.until.reverse();
+        self.known.origins.reverse();
         match &mut self.values {
             Values::Absent(_) => {}
             Values::Bool(v) => v.reverse(),
@@ -61,6 +147,26 @@ impl Rows {
     }
 }
 
+/// Appends a part of a column that is empty where every row has the usual value.
+fn append<T: Copy>(to: &mut Vec<T>, before: usize, from: &[T], range: Range<usize>, usual: T) {
+    if from.is_empty() && to.is_empty() {
+        return;
+    }
+    to.resize(before, usual);
+    match from.get(range.clone()) {
+        Some(part) => to.extend_from_slice(part),
+        None => to.resize(before + range.len(), usual),
+    }
+}
+
+/// One value a row; empty when all rows have the usual one.
+pub(crate) fn push_mark<T: Copy + PartialEq>(to: &mut Vec<T>, before: usize, mark: T, usual: T) {
+    if mark != usual || !to.is_empty() {
+        to.resize(before, usual);
+        to.push(mark);
+    }
+}
+
 /// The runs as one quality a row; empty when all are Good.
 pub(crate) fn expand(runs: &QualityRuns) -> Vec<Quality> {
     runs.0.iter().flat_map(|run| std::iter::repeat_n(run.quality, run.rows as usize)).collect()
@@ -76,7 +182,7 @@ pub(crate) fn compress(qualities: &[Quality]) -> QualityRuns {
 }
 
 /// Appends rows of a column of the same type; another type changes nothing.
-fn extend(to: &mut Values, from: &Values, range: Range<usize>) {
+pub(crate) fn extend(to: &mut Values, from: &Values, range: Range<usize>) {
     match (to, from) {
         (Values::Absent(n), Values::Absent(_)) => *n += range.len(),
         (Values::Bool(to), Values::Bool(v)) => to.extend_from_slice(&v[range]),
@@ -97,11 +203,12 @@ pub(crate) fn slice(values: &Values, range: Range<usize>) -> Values {
     out
 }
 
+fn each<T: Clone>(v: &[T], rows: &[u32]) -> Vec<T> {
+    if v.is_empty() { Vec::new() } else { rows.iter().map(|row| v[*row as usize].clone()).collect() }
+}
+
 /// Some rows of a column, in the order given.
 pub(crate) fn pick(values: &Values, rows: &[u32]) -> Values {
-    fn each<T: Clone>(v: &[T], rows: &[u32]) -> Vec<T> {
-        rows.iter().map(|row| v[*row as usize].clone()).collect()
-    }
     match values {
         Values::Absent(_) => Values::Absent(rows.len()),
         Values::Bool(v) => Values::Bool(each(v, rows)),
@@ -111,5 +218,20 @@ pub(crate) fn pick(values: &Values, rows: &[u32]) -> Values {
         Values::F64(v) => Values::F64(each(v, rows)),
         Values::String(v) => Values::String(each(v, rows)),
         Values::Bytes(v) => Values::Bytes(each(v, rows)),
+    }
+}
+
+/// Whether two rows hold the same value, bit by bit: a NaN is equal to itself, -0.0 is not 0.0.
+pub(crate) fn same_value(a: &Values, row_a: usize, b: &Values, row_b: usize) -> bool {
+    match (a, b) {
+        (Values::Absent(_), Values::Absent(_)) => true,
+        (Values::Bool(a), Values::Bool(b)) => a[row_a] == b[row_b],
+        (Values::I64(a), Values::I64(b)) => a[row_a] == b[row_b],
+        (Values::U64(a), Values::U64(b)) => a[row_a] == b[row_b],
+        (Values::F32(a), Values::F32(b)) => a[row_a].to_bits() == b[row_b].to_bits(),
+        (Values::F64(a), Values::F64(b)) => a[row_a].to_bits() == b[row_b].to_bits(),
+        (Values::String(a), Values::String(b)) => a[row_a] == b[row_b],
+        (Values::Bytes(a), Values::Bytes(b)) => a[row_a] == b[row_b],
+        _ => false,
     }
 }

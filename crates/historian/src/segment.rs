@@ -1,61 +1,73 @@
-//! Segments: immutable files of rows, by UTC day of source time. Read by offset only, never mapped.
+//! Segments: immutable files of rows. Read by offset only, never mapped.
 //!
 //! ```text
-//! segment = header (see format.rs, magic SINEWSEG) · chunk block * · index block * · top block · footer
-//! chunk   = kind u8 = 1 · point u32 · value type u8 · codec u8 · rows u32 · first time i64 · last time i64
-//!           · columns: times · values · quality runs (codec.rs) · stamp runs
-//! stamps  = count varint · per run: rows varint · lsn zigzag · recorded zigzag, both as wrapping differences from the run
-//!           before, the first from 0 · origin u8
-//! index   = kind u8 = 2 · per chunk 36 bytes: point u32 · first time i64 · last time i64 · offset u64 · length u32
-//!           (frame included) · rows u32; ordered by point; at most 256 chunks a block
-//! top     = kind u8 = 3 · per index block 20 bytes: first point u32 · last point u32 · offset u64 · length u32
+//! segment = header (format.rs, magic SINEWSEG) · chunk block * (chunk.rs, summary.rs) · index block * · top block (index.rs)
+//!           · footer
 //! footer  = offset of the top block u64 · its length u32 · crc32c u32 of these 12 bytes · SINEWEND
 //! ```
 //!
-//! Codec 0 is the only one of format version 1: columns as codec.rs writes them. The checksum of a chunk covers its
-//! codec byte. Rows of a chunk are of one point, one type and one UTC day, in rising time without equals; all rows
-//! of a file have been written later than those of a file that stands before it in the manifest. Because a chunk
-//! says whose it is, a damaged index is rebuilt by walking the blocks: one flipped bit hides one chunk at most.
+//! Where the spans of two segments meet, all rows of one have been written later than those of the other: the manifest
+//! says which (`order`). Because a chunk says whose it is, a damaged index is rebuilt by walking the blocks: one flipped
+//! bit hides one chunk at most.
 
 use std::{
     io,
     path::{Path, PathBuf},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use types::{PointId, Time};
 
 use crate::{
     Damage,
-    chunk::{CHUNK, Chunk, ChunkEntry, INDEX_ENTRY_BYTES},
+    chunk::{Chunk, ChunkEntry, Kind, Want},
     codec::{Cursor, Malformed},
     disk::{Disk, DiskFile},
     format::{FRAME_BYTES, HEADER_BYTES, HeaderError, SEGMENT, check_header, file_name, take_block},
+    index::{TOP, TopEntry, take_index, take_top},
     manifest::SegmentEntry,
+    summary,
 };
 
-/// First byte of an index block.
-pub(crate) const INDEX: u8 = 2;
-/// First byte of the top block.
-pub(crate) const TOP: u8 = 3;
 /// Last bytes of a segment.
 pub(crate) const END: [u8; 8] = *b"SINEWEND";
 const FOOTER_BYTES: usize = 24;
-const TOP_ENTRY_BYTES: usize = 20;
 
 /// How chunks are found.
 enum Index {
-    /// First point, last point, offset and length of each index block.
-    Top(Vec<(PointId, PointId, u64, u32)>),
+    /// What the top block says of each index block.
+    Top(Vec<TopEntry>),
     /// The file's own index is damaged: the chunks that could be read, ordered by point.
-    Walked(Vec<ChunkEntry>),
+    Walked(Vec<(Kind, ChunkEntry)>),
 }
 
-/// A segment that the manifest names.
+/// A segment that the manifest names. Its file is opened once, and removed with the last of its readers once the
+/// manifest no longer names it.
 pub(crate) struct Segment {
     pub(crate) entry: SegmentEntry,
     pub(crate) name: String,
     path: PathBuf,
+    disk: Arc<dyn Disk>,
+    file: OnceLock<Box<dyn DiskFile>>,
     index: Index,
+    is_obsolete: AtomicBool,
+}
+
+impl Drop for Segment {
+    fn drop(&mut self) {
+        if !self.is_obsolete.load(Ordering::Acquire) {
+            return;
+        }
+        self.file.take();
+        if let Err(error) = self.disk.remove(&self.path)
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            tracing::warn!(file = %self.path.display(), %error, "a segment that is no longer needed cannot be removed");
+        }
+    }
 }
 
 /// A chunk or an index cannot be used.
@@ -84,15 +96,22 @@ impl From<io::Error> for ReadFailure {
 impl Segment {
     /// Opens a segment; what is damaged goes to `damaged`. The outer error is a newer format; the inner the disk's.
     pub(crate) fn open(
-        disk: &dyn Disk,
+        disk: &Arc<dyn Disk>,
         dir: &Path,
         store_id: [u8; 16],
         entry: SegmentEntry,
         damaged: &mut Vec<Damage>,
     ) -> Result<io::Result<Segment>, HeaderError> {
         let name = file_name(entry.number, "seg");
-        let path = dir.join(&name);
-        let mut segment = Segment { entry, name, path, index: Index::Walked(Vec::new()) };
+        let mut segment = Segment {
+            path: dir.join(&name),
+            entry,
+            name,
+            disk: disk.clone(),
+            file: OnceLock::new(),
+            index: Index::Walked(Vec::new()),
+            is_obsolete: AtomicBool::new(false),
+        };
         let file = match disk.open(&segment.path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -132,21 +151,27 @@ impl Segment {
         Ok(Ok(segment))
     }
 
-    /// Whether the index in memory leaves room for rows of a point in a span: saves opening the file when not.
-    pub(crate) fn may_hold(&self, point: PointId, from: Time, to: Time) -> bool {
-        let by_point = match &self.index {
-            Index::Top(top) => {
-                let at = top.partition_point(|(_, last, ..)| *last < point);
-                top.get(at).is_some_and(|(first, ..)| *first <= point)
-            }
-            Index::Walked(chunks) => chunks.iter().any(|chunk| chunk.point == point),
-        };
-        by_point && self.entry.first < to && self.entry.last >= from
+    /// The manifest no longer names it, durably.
+    pub(crate) fn set_obsolete(&self) {
+        self.is_obsolete.store(true, Ordering::Release);
     }
 
-    /// Opens the file for reading chunks.
-    pub(crate) fn file(&self, disk: &dyn Disk) -> io::Result<Box<dyn DiskFile>> {
-        disk.open(&self.path)
+    /// Whether the index in memory leaves room for rows of a point in a span: saves opening the file when not.
+    pub(crate) fn may_hold(&self, point: PointId, from: Time, to: Time) -> bool {
+        let by_point = || match &self.index {
+            Index::Top(top) => top.iter().any(|top| top.first_point <= point && point <= top.last_point),
+            Index::Walked(chunks) => chunks.iter().any(|(_, chunk)| chunk.point == point),
+        };
+        self.entry.first < to && self.entry.last >= from && by_point()
+    }
+
+    /// The file, for reading chunks.
+    pub(crate) fn file(&self) -> io::Result<&dyn DiskFile> {
+        if let Some(file) = self.file.get() {
+            return Ok(&**file);
+        }
+        let opened = self.disk.open(&self.path)?;
+        Ok(&**self.file.get_or_init(|| opened))
     }
 
     pub(crate) fn damage(&self, cause: impl Into<String>, chunk: Option<&ChunkEntry>) -> Damage {
@@ -162,7 +187,7 @@ impl Segment {
         }
     }
 
-    fn read_top(&self, file: &dyn DiskFile) -> Result<Vec<(PointId, PointId, u64, u32)>, ReadFailure> {
+    fn read_top(&self, file: &dyn DiskFile) -> Result<Vec<TopEntry>, ReadFailure> {
         let at =
             self.entry.bytes.checked_sub(FOOTER_BYTES as u64).ok_or(Malformed("the file is too short"))?;
         if file.len()? != self.entry.bytes {
@@ -176,15 +201,7 @@ impl Segment {
             return Err(Malformed("the footer does not fit").into());
         }
         let bytes = self.read(file, offset, len)?;
-        let mut cursor = Cursor::new(take_block(&bytes)?);
-        if cursor.u8()? != TOP {
-            return Err(Malformed("the block is no top index").into());
-        }
-        let count = (bytes.len() - FRAME_BYTES - 1) / TOP_ENTRY_BYTES;
-        let entry = |c: &mut Cursor<'_>| Ok((PointId(c.u32()?), PointId(c.u32()?), c.u64()?, c.u32()?));
-        let top = (0..count).map(|_| entry(&mut cursor)).collect::<Result<_, Malformed>>()?;
-        cursor.end()?;
-        Ok(top)
+        Ok(take_top(take_block(&bytes)?, self.entry.format)?)
     }
 
     /// Bytes of a block whose place comes from an index: bounded by the file before memory is asked for.
@@ -198,53 +215,82 @@ impl Segment {
         Ok(bytes)
     }
 
-    /// Chunks of a point that touch a span (start inclusive, end exclusive).
+    /// Chunks of a kind and of a point that touch a span (start inclusive, end exclusive), by first time.
     pub(crate) fn chunks(
         &self,
-        file: &dyn DiskFile,
+        kind: Kind,
         point: PointId,
         from: Time,
         to: Time,
         damaged: &mut Vec<Damage>,
     ) -> io::Result<Vec<ChunkEntry>> {
-        let wanted = |c: &ChunkEntry| c.point == point && c.first < to && c.last >= from;
+        let meets = |first: Time, last: Time| first < to && last >= from;
+        let wanted = |c: &ChunkEntry| c.point == point && meets(c.first, c.last);
+        let in_block = |top: &TopEntry| {
+            let by_point = top.first_point <= point && point <= top.last_point;
+            top.kind == kind && by_point && meets(top.earliest, top.latest)
+        };
+        self.find(kind, in_block, wanted, damaged)
+    }
+
+    /// Every chunk of a kind, by its index.
+    pub(crate) fn all_chunks(&self, kind: Kind, damaged: &mut Vec<Damage>) -> io::Result<Vec<ChunkEntry>> {
+        self.find(kind, |top| top.kind == kind, |_| true, damaged)
+    }
+
+    fn find(
+        &self,
+        kind: Kind,
+        in_block: impl Fn(&TopEntry) -> bool,
+        wanted: impl Fn(&ChunkEntry) -> bool,
+        damaged: &mut Vec<Damage>,
+    ) -> io::Result<Vec<ChunkEntry>> {
+        let of_walk = |chunks: &[(Kind, ChunkEntry)]| {
+            let of_kind = chunks.iter().filter(|(found, chunk)| *found == kind && wanted(chunk));
+            of_kind.map(|(_, chunk)| *chunk).collect()
+        };
         let top = match &self.index {
-            Index::Walked(chunks) => return Ok(chunks.iter().copied().filter(wanted).collect()),
+            Index::Walked(chunks) => return Ok(of_walk(chunks)),
             Index::Top(top) => top,
         };
         let mut found = Vec::new();
-        let start = top.partition_point(|(_, last, ..)| *last < point);
-        for (_, _, offset, len) in top[start..].iter().take_while(|(first, ..)| *first <= point) {
-            match self.index_block(file, *offset, *len) {
-                Ok(chunks) => found.extend(chunks.into_iter().filter(wanted)),
+        for top in top.iter().filter(|top| in_block(top)) {
+            match self.index_block(top) {
+                Ok(chunks) => found.extend(chunks.into_iter().filter(&wanted)),
                 Err(ReadFailure::Io(error)) => return Err(error),
-                Err(ReadFailure::Damaged(_)) => {
-                    return Ok(self.walk(file, damaged)?.into_iter().filter(wanted).collect());
-                }
+                Err(ReadFailure::Damaged(_)) => return Ok(of_walk(&self.walk(self.file()?, damaged)?)),
             }
         }
         Ok(found)
     }
 
-    fn index_block(
-        &self,
-        file: &dyn DiskFile,
-        offset: u64,
-        len: u32,
-    ) -> Result<Vec<ChunkEntry>, ReadFailure> {
-        let bytes = self.read(file, offset, len)?;
-        let mut cursor = Cursor::new(take_block(&bytes)?);
-        if cursor.u8()? != INDEX {
-            return Err(Malformed("the block is no index").into());
+    /// How many levels of summaries there are.
+    pub(crate) fn levels(&self) -> u8 {
+        let level_of = |kind: Kind| match kind {
+            Kind::Summary(level) => level + 1,
+            _ => 0,
+        };
+        match &self.index {
+            Index::Top(top) => top.iter().map(|top| level_of(top.kind)).max().unwrap_or(0),
+            Index::Walked(chunks) => chunks.iter().map(|(kind, _)| level_of(*kind)).max().unwrap_or(0),
         }
-        let count = (bytes.len() - FRAME_BYTES - 1) / INDEX_ENTRY_BYTES;
-        let chunks = (0..count).map(|_| ChunkEntry::take(&mut cursor)).collect::<Result<_, _>>()?;
-        cursor.end()?;
-        Ok(chunks)
+    }
+
+    /// The index blocks of a kind, in the order of points; `None` when the index is damaged.
+    pub(crate) fn blocks(&self, kind: Kind) -> Option<Vec<TopEntry>> {
+        match &self.index {
+            Index::Top(top) => Some(top.iter().filter(|top| top.kind == kind).copied().collect()),
+            Index::Walked(_) => None,
+        }
+    }
+
+    pub(crate) fn index_block(&self, top: &TopEntry) -> Result<Vec<ChunkEntry>, ReadFailure> {
+        let bytes = self.read(self.file()?, top.offset, top.len)?;
+        Ok(take_index(take_block(&bytes)?, self.entry.format)?)
     }
 
     /// Every chunk that can be read, found without any index. Slow: reads the whole file.
-    pub(crate) fn walk(&self, file: &dyn DiskFile, damaged: &mut Vec<Damage>) -> io::Result<Vec<ChunkEntry>> {
+    fn walk(&self, file: &dyn DiskFile, damaged: &mut Vec<Damage>) -> io::Result<Vec<(Kind, ChunkEntry)>> {
         damaged.push(Damage {
             file: self.name.clone(),
             point: None,
@@ -264,52 +310,23 @@ impl Segment {
             let mut bytes = vec![0; len as usize];
             file.read_at(&mut bytes, offset)?;
             match take_block(&bytes) {
-                Ok([CHUNK, ..]) => match take_block(&bytes).and_then(Chunk::decode) {
-                    Ok(chunk) => chunks.push(ChunkEntry {
-                        point: chunk.point,
-                        first: chunk.rows.times[0],
-                        last: chunk.rows.times[chunk.rows.len() - 1],
-                        offset,
-                        len,
-                        rows: chunk.rows.len() as u32,
-                    }),
+                Ok([TOP, ..]) => break,
+                Ok(body) => match found_at(body, offset, len) {
+                    Ok(found) => chunks.extend(found),
                     Err(malformed) => damaged.push(self.damage(malformed.to_string(), None)),
                 },
-                Ok([TOP, ..]) => break,
-                Ok(_) => {}
                 Err(malformed) => damaged.push(self.damage(malformed.to_string(), None)),
             }
             offset += u64::from(len);
         }
-        chunks.sort_by_key(|chunk| (chunk.point, chunk.first));
+        chunks.sort_by_key(|(kind, chunk)| (*kind, chunk.point, chunk.first));
         Ok(chunks)
     }
 
-    /// Every chunk of the file, by its index.
-    pub(crate) fn all_chunks(
-        &self,
-        file: &dyn DiskFile,
-        damaged: &mut Vec<Damage>,
-    ) -> io::Result<Vec<ChunkEntry>> {
-        let top = match &self.index {
-            Index::Walked(chunks) => return Ok(chunks.clone()),
-            Index::Top(top) => top,
-        };
-        let mut all = Vec::new();
-        for (_, _, offset, len) in top {
-            match self.index_block(file, *offset, *len) {
-                Ok(chunks) => all.extend(chunks),
-                Err(ReadFailure::Io(error)) => return Err(error),
-                Err(ReadFailure::Damaged(_)) => return self.walk(file, damaged),
-            }
-        }
-        Ok(all)
-    }
-
     /// One chunk, checked against its checksum and its index entry.
-    pub(crate) fn chunk(&self, file: &dyn DiskFile, entry: &ChunkEntry) -> Result<Chunk, ReadFailure> {
-        let bytes = self.read(file, entry.offset, entry.len)?;
-        let chunk = Chunk::decode(take_block(&bytes)?)?;
+    pub(crate) fn chunk(&self, entry: &ChunkEntry, want: Want) -> Result<Chunk, ReadFailure> {
+        let bytes = self.read(self.file()?, entry.offset, entry.len)?;
+        let chunk = Chunk::decode(take_block(&bytes)?, want)?;
         let same = chunk.point == entry.point
             && chunk.rows.len() == entry.rows as usize
             && chunk.rows.times.first() == Some(&entry.first)
@@ -319,4 +336,31 @@ impl Segment {
         }
         Ok(chunk)
     }
+
+    /// The body of a block of summaries, checked against its checksum.
+    pub(crate) fn summaries(&self, entry: &ChunkEntry) -> Result<Vec<summary::Summary>, ReadFailure> {
+        let bytes = self.read(self.file()?, entry.offset, entry.len)?;
+        let (_, point, summaries) = summary::take(take_block(&bytes)?)?;
+        if point != entry.point || summaries.len() != entry.rows as usize {
+            return Err(Malformed("the summaries are not those that the index names").into());
+        }
+        Ok(summaries)
+    }
+}
+
+/// What a block holds; `None` for an index.
+fn found_at(body: &[u8], offset: u64, len: u32) -> Result<Option<(Kind, ChunkEntry)>, Malformed> {
+    let (kind, point, first, last, rows) = match body.first().and_then(|byte| Kind::from_byte(*byte)) {
+        None => return Ok(None),
+        Some(Kind::Summary(_)) => {
+            let (level, point, summaries) = summary::take(body)?;
+            let (Some(first), Some(last)) = (summaries.first(), summaries.last()) else { return Ok(None) };
+            (Kind::Summary(level), point, first.first_time, last.last_time, summaries.len())
+        }
+        Some(_) => {
+            let Chunk { kind, point, rows } = Chunk::decode(body, Want::Rows)?;
+            (kind, point, rows.times[0], rows.times[rows.len() - 1], rows.len())
+        }
+    };
+    Ok(Some((kind, ChunkEntry { point, first, last, offset, len, rows: rows as u32 })))
 }

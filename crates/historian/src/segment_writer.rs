@@ -1,21 +1,20 @@
 //! Writing a segment: chunks as they come, then the index over them. The bytes are described in segment.rs.
 
-use std::{io, ops::Range, path::Path};
+use std::{collections::BTreeMap, io, path::Path};
 
 use types::{PointId, Time};
 
 use crate::{
-    chunk::{ChunkEntry, put_chunk},
+    chunk::{ChunkEntry, Kind, Layout, put_chunk},
     disk::{Disk, DiskFile},
     format::{SEGMENT, begin_block, end_block, put_header},
+    index::{INDEX_CHUNKS, TOP, TopEntry, put_index},
     manifest::SegmentEntry,
-    memory::Stamp,
-    rows::Rows,
-    segment::{END, INDEX, TOP},
+    rows::{Rows, instant_after},
+    segment::END,
+    summary::{self, Summary},
 };
 
-/// Chunks of one index block: what is read to find a chunk.
-const INDEX_CHUNKS: usize = 256;
 /// Bytes collected before they go to the file.
 const BUFFER_BYTES: usize = 256 << 10;
 
@@ -25,59 +24,99 @@ pub(crate) struct SegmentWriter {
     buffer: Vec<u8>,
     /// Bytes in the file before the buffer.
     written: u64,
-    chunks: Vec<ChunkEntry>,
+    chunks: BTreeMap<Kind, Vec<ChunkEntry>>,
     entry: SegmentEntry,
 }
 
 impl SegmentWriter {
+    /// Begins the file; of `entry`, the number, format, window and order are the caller's.
     pub(crate) fn new(
         disk: &dyn Disk,
         temporary: &Path,
         store_id: [u8; 16],
-        number: u64,
+        entry: SegmentEntry,
     ) -> io::Result<Self> {
         let mut buffer = Vec::with_capacity(BUFFER_BYTES * 2);
-        put_header(&mut buffer, SEGMENT, store_id, number);
-        let entry = SegmentEntry { number, bytes: 0, rows: 0, first: Time::MAX, last: Time::MIN };
-        Ok(SegmentWriter { file: disk.create(temporary)?, buffer, written: 0, chunks: Vec::new(), entry })
+        put_header(&mut buffer, SEGMENT, entry.format, store_id, entry.number);
+        Ok(SegmentWriter {
+            file: disk.create(temporary)?,
+            buffer,
+            written: 0,
+            chunks: BTreeMap::new(),
+            entry,
+        })
     }
 
-    /// One chunk; `stamps` gives the stamp of each row of `range`.
+    /// Bytes so far.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.written + self.buffer.len() as u64
+    }
+
+    /// One chunk of all rows, which may be none. Chunks of a kind come by point, then by time.
     pub(crate) fn chunk(
         &mut self,
+        kind: Kind,
         point: PointId,
         rows: &Rows,
-        range: Range<usize>,
-        stamps: impl Iterator<Item = Stamp>,
+        layout: Layout,
     ) -> io::Result<()> {
-        let times = rows.times.get(range.clone()).unwrap_or_default();
-        let (Some(first), Some(last)) = (times.first().copied(), times.last().copied()) else {
+        let (Some(first), Some(last)) = (rows.times.first().copied(), rows.times.last().copied()) else {
             return Ok(());
         };
-        let (began, count) = (self.buffer.len(), times.len() as u32);
-        put_chunk(&mut self.buffer, point, rows, range, stamps);
+        let (began, count) = (self.buffer.len(), rows.len() as u32);
+        put_chunk(&mut self.buffer, kind, point, rows, layout);
+        match kind {
+            Kind::History => {
+                self.entry.history_rows += u64::from(count);
+                let replaced = rows.times.iter().zip(&rows.known.until);
+                let last =
+                    replaced.map(|(time, until)| instant_after(*time, *until).unwrap_or(Time::MAX)).max();
+                self.entry.last_replaced = self.entry.last_replaced.max(last.unwrap_or(Time::MIN));
+            }
+            _ => self.entry.rows += u64::from(count),
+        }
+        self.note(kind, ChunkEntry { point, first, last, offset: 0, len: 0, rows: count }, began)
+    }
+
+    /// Summaries of a point's rows, in order; there is at least one.
+    pub(crate) fn summaries(&mut self, level: u8, point: PointId, summaries: &[Summary]) -> io::Result<()> {
+        let (Some(first), Some(last)) = (summaries.first(), summaries.last()) else { return Ok(()) };
+        let began = self.buffer.len();
+        summary::put(&mut self.buffer, level, point, summaries);
+        let (first, last, rows) = (first.first_time, last.last_time, summaries.len() as u32);
+        self.note(Kind::Summary(level), ChunkEntry { point, first, last, offset: 0, len: 0, rows }, began)
+    }
+
+    fn note(&mut self, kind: Kind, entry: ChunkEntry, began: usize) -> io::Result<()> {
         let (offset, len) = (self.written + began as u64, (self.buffer.len() - began) as u32);
-        self.chunks.push(ChunkEntry { point, first, last, offset, len, rows: count });
-        self.entry.rows += u64::from(count);
-        (self.entry.first, self.entry.last) = (self.entry.first.min(first), self.entry.last.max(last));
+        self.chunks.entry(kind).or_default().push(ChunkEntry { offset, len, ..entry });
+        self.entry.first = self.entry.first.min(entry.first);
+        self.entry.last = self.entry.last.max(entry.last);
         if self.buffer.len() >= BUFFER_BYTES { self.drain() } else { Ok(()) }
     }
 
     /// Writes index and footer and makes the content durable; the name is the caller's.
     pub(crate) fn finish(mut self) -> io::Result<SegmentEntry> {
         let mut top = vec![TOP];
-        for chunks in std::mem::take(&mut self.chunks).chunks(INDEX_CHUNKS) {
-            let began = begin_block(&mut self.buffer);
-            self.buffer.push(INDEX);
-            chunks.iter().for_each(|chunk| chunk.put(&mut self.buffer));
-            end_block(&mut self.buffer, began);
-            if let [first, ..] = chunks
-                && let [.., last] = chunks
-            {
-                top.extend_from_slice(&first.point.0.to_le_bytes());
-                top.extend_from_slice(&last.point.0.to_le_bytes());
-                top.extend_from_slice(&(self.written + began as u64).to_le_bytes());
-                top.extend_from_slice(&((self.buffer.len() - began) as u32).to_le_bytes());
+        for (kind, chunks) in std::mem::take(&mut self.chunks) {
+            for chunks in chunks.chunks(INDEX_CHUNKS) {
+                let began = begin_block(&mut self.buffer);
+                put_index(&mut self.buffer, kind, chunks, self.entry.format);
+                end_block(&mut self.buffer, began);
+                if let [first, ..] = chunks
+                    && let [.., last] = chunks
+                {
+                    let entry = TopEntry {
+                        kind,
+                        first_point: first.point,
+                        last_point: last.point,
+                        earliest: chunks.iter().map(|chunk| chunk.first).min().unwrap_or(Time::MIN),
+                        latest: chunks.iter().map(|chunk| chunk.last).max().unwrap_or(Time::MAX),
+                        offset: self.written + began as u64,
+                        len: (self.buffer.len() - began) as u32,
+                    };
+                    entry.put(&mut top, self.entry.format);
+                }
             }
         }
         let began = begin_block(&mut self.buffer);

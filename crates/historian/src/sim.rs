@@ -280,6 +280,13 @@ impl Disk for SimDisk {
         machine.rename(NameChange::Rename(from.into(), to.into()));
         Ok(())
     }
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let mut machine = self.machine();
+        machine.step()?;
+        let inode = machine.find(from)?;
+        machine.rename(NameChange::Create(to.into(), inode));
+        Ok(())
+    }
     fn remove(&self, path: &Path) -> io::Result<()> {
         let mut machine = self.machine();
         machine.power()?;

@@ -16,9 +16,9 @@ use crate::{
 };
 
 /// The table as a file.
-pub(crate) fn encode(latest: &LatestTable, store_id: [u8; 16], number: u64) -> Vec<u8> {
+pub(crate) fn encode(latest: &LatestTable, format: u32, store_id: [u8; 16], number: u64) -> Vec<u8> {
     let mut out = Vec::new();
-    put_header(&mut out, LATEST, store_id, number);
+    put_header(&mut out, LATEST, format, store_id, number);
     let began = begin_block(&mut out);
     for (point, entry) in latest.0.iter() {
         let Some(entry) = entry else { continue };

@@ -7,20 +7,25 @@ use std::{
     collections::HashMap,
     io,
     path::PathBuf,
-    sync::{Arc, atomic::Ordering},
+    sync::{Arc, Weak, atomic::Ordering, mpsc::SyncSender},
 };
 
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use types::{BatchHeader, Now, Section, SourceId, Time};
 
 use crate::{
-    AppendError, Appended, FlushError,
+    AppendError, Appended, FlushError, UpkeepError,
     admission::{Admission, admit},
+    compactor::Request,
+    deletion::Scope,
+    flush::Flushing,
     log::{CommitError, Log, stamp_record},
-    manifest::Manifest,
-    memory::{Stamp, Table},
+    manifest::{Manifest, StoreError},
+    memory::Stamp,
     query::Sources,
+    segment::Segment,
     shared::Shared,
+    upkeep::{Holding, Install},
 };
 
 /// Bytes after which a group takes in no further record.
@@ -52,6 +57,15 @@ pub(crate) struct Failure {
 pub(crate) enum Command {
     Append(Entry),
     Flush(oneshot::Sender<Result<(), FlushError>>),
+    /// Something is done elsewhere.
+    Look,
+    /// What the store consists of.
+    Manifest(SyncSender<Manifest>),
+    Install(Install),
+    Delete(Scope, [String; 2], oneshot::Sender<Result<(), UpkeepError>>),
+    Hold(Scope, [String; 2], oneshot::Sender<Result<u64, UpkeepError>>),
+    Release(u64, oneshot::Sender<Result<(), UpkeepError>>),
+    Backup(oneshot::Sender<Result<Holding, UpkeepError>>),
     Close(oneshot::Sender<Result<(), FlushError>>),
 }
 
@@ -64,12 +78,18 @@ pub(crate) struct Writer {
     pub(crate) chunk_rows: usize,
     pub(crate) log: Log,
     pub(crate) manifest: Manifest,
-    /// Number of the next file of any kind.
-    pub(crate) next_number: u64,
     /// By source, until a batch of it is stored again.
     pub(crate) failed: HashMap<SourceId, Failure>,
     /// Files of a flush of which it is not known whether the manifest that names them stands.
     pub(crate) doubtful: Vec<PathBuf>,
+    /// The flush under way.
+    pub(crate) flushing: Option<Flushing>,
+    /// Segments that the manifest no longer needs, while someone may still read them.
+    pub(crate) obsolete: Vec<(u64, Weak<Segment>)>,
+    /// Tells the compactor that something may be due.
+    pub(crate) compactor: SyncSender<Request>,
+    /// Tells this thread to look at what another one has done.
+    pub(crate) wake: mpsc::WeakSender<Command>,
     /// Keeps other processes out; released when the thread ends.
     pub(crate) _lock: Box<dyn Any + Send + Sync>,
 }
@@ -79,7 +99,11 @@ impl Writer {
     pub(crate) fn run(mut self, mut queue: mpsc::Receiver<Command>) {
         let mut next = None;
         while let Some(command) = next.take().or_else(|| queue.blocking_recv()) {
+            if self.flushing.as_ref().is_some_and(Flushing::is_finished) || matches!(command, Command::Look) {
+                self.end_flush_quietly();
+            }
             match command {
+                Command::Look => {}
                 Command::Append(first) => {
                     let mut bytes = first.record.len();
                     let mut group = vec![first];
@@ -102,6 +126,12 @@ impl Writer {
                     // A caller that went away does not need the answer; so too below.
                     let _ = reply.send(self.flush());
                 }
+                Command::Manifest(reply) => drop(reply.send(self.manifest.clone())),
+                Command::Install(install) => self.install(install),
+                Command::Delete(scope, [who, why], reply) => drop(reply.send(self.delete(scope, who, why))),
+                Command::Hold(scope, [who, why], reply) => drop(reply.send(self.hold(scope, who, why))),
+                Command::Release(number, reply) => drop(reply.send(self.release(number))),
+                Command::Backup(reply) => drop(reply.send(self.holding())),
                 Command::Close(reply) => {
                     queue.close();
                     let flushed = self.flush();
@@ -112,13 +142,15 @@ impl Writer {
                 }
             }
         }
+        // The lock is kept until no thread of this store writes any more.
+        self.end_flush_quietly();
     }
 
     /// Makes a group durable, visible and acknowledged, or refuses it whole.
     fn commit(&mut self, group: Vec<Entry>) {
         let recorded = (self.now)();
         if self.is_full()
-            && let Err(error) = self.flush()
+            && let Err(error) = self.make_memory()
         {
             return self.fail(group, &AppendError::MemoryFull { cause: error.to_string() });
         }
@@ -148,7 +180,7 @@ impl Writer {
                 new.append(&mut known);
                 return self.fail(new, &append_error(error));
             }
-            self.apply(&new, ahead, skipped_rows, recorded);
+            self.apply(&mut new, ahead, skipped_rows, recorded);
         }
         self.shared.stats().batches_duplicate += known.iter().filter(|entry| entry.rows > 0).count() as u64;
         for (entry, duplicate) in
@@ -158,10 +190,12 @@ impl Writer {
             drop(entry.permit);
             let _ = entry.reply.send(Ok(Appended { rows, recorded, duplicate: duplicate && entry.rows > 0 }));
         }
-        if self.is_full()
-            && let Err(error) = self.flush()
-        {
-            tracing::warn!(%error, "memory is full; appends are refused unless the next try succeeds");
+        if self.is_full() && self.flushing.is_none() {
+            // A group that comes meanwhile finds room; what fails is tried again by the next one.
+            self.freeze();
+            if let Err(error) = self.begin_flush() {
+                tracing::warn!(%error, "memory is full; appends are refused unless the next try succeeds");
+            }
         }
         if let Err(error) = self.log.make_room_ahead() {
             self.shared.stats().log_files_poisoned += 1;
@@ -184,7 +218,7 @@ impl Writer {
                 &joined
             }
         };
-        let written = self.log.commit(bytes, new.len() as u64, &mut self.next_number);
+        let written = self.log.commit(bytes, new.len() as u64);
         let mut stats = self.shared.stats();
         stats.syncs += u64::from(!matches!(written, Err(CommitError::Write(_))));
         stats.log_files_poisoned += u64::from(matches!(written, Err(CommitError::Sync(_))));
@@ -193,16 +227,15 @@ impl Writer {
     }
 
     /// Makes durable rows visible.
-    fn apply(&mut self, new: &[Entry], ahead: Sources, skipped_rows: u64, recorded: Time) {
+    fn apply(&mut self, new: &mut [Entry], ahead: Sources, skipped_rows: u64, recorded: Time) {
         let first_lsn = self.log.next_lsn() - new.len() as u64;
         if !self.failed.is_empty() {
             self.failed.retain(|source, _| !ahead.contains_key(source));
         }
         let mut state = self.shared.state_mut();
-        for (lsn, entry) in (first_lsn..).zip(new) {
+        for (lsn, entry) in (first_lsn..).zip(&mut *new) {
             let stamp = Stamp { lsn, recorded, origin: entry.header.origin };
-            state.table.push(stamp, &entry.sections);
-            state.latest.push(recorded, &entry.sections);
+            state.table.push(stamp, std::mem::take(&mut entry.sections), &mut |_, _| {});
         }
         state.sources.extend(ahead);
         drop(state);
@@ -242,9 +275,36 @@ impl Writer {
         }
     }
 
+    /// Whether rows in memory should go to a segment: half of the budget is for those that are on their way there.
     pub(crate) fn is_full(&self) -> bool {
         let state = self.shared.state();
-        state.table.bytes() >= self.memory_bytes || state.table.rows() > Table::ROWS_MAX
+        state.table.bytes() >= self.memory_bytes / 2 || state.table.is_out_of_places()
+    }
+
+    fn end_flush_quietly(&mut self) {
+        if let Err(error) = self.end_flush() {
+            tracing::warn!(%error, "rows stay in memory and in the log; the next flush tries again");
+        }
+    }
+
+    /// Makes another manifest the one that counts, durably.
+    pub(crate) fn replace_manifest(&mut self, mut next: Manifest) -> Result<(), StoreError> {
+        next.generation += 1;
+        next.next_number = self.shared.next_number.load(Ordering::Relaxed);
+        next.sort();
+        // A file that is removed by now is gone for good once the directory is synced, which is what happens below.
+        let (gone, there): (Vec<_>, Vec<_>) = std::mem::take(&mut self.obsolete)
+            .into_iter()
+            .partition(|(_, segment)| segment.strong_count() == 0);
+        next.obsolete.extend(gone.iter().chain(&there).map(|(number, _)| *number));
+        self.obsolete = there;
+        if let Err(error) = next.store(&*self.shared.disk, &self.dir) {
+            self.obsolete.extend(gone);
+            return Err(error);
+        }
+        next.obsolete.clear();
+        self.manifest = next;
+        Ok(())
     }
 }
 

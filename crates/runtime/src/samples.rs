@@ -135,6 +135,7 @@ impl SamplesPort for ScopedSamples {
             to: query.to,
             limit_rows: query.limit_rows.min(sdk::Samples::ROWS_MAX),
             newest_first: query.newest_first,
+            known_at: None,
         };
         Box::pin(async move { self.store.historian.range(query).await.map_err(|error| read_fault(&error)) })
     }

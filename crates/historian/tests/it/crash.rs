@@ -107,7 +107,7 @@ fn fill(disk: &SimDisk) -> i64 {
     let Ok((historian, _)) = Historian::open(options(disk)) else { return 0 };
     let mut sequence = 0;
     for (i, n) in (0..).zip(SIZES) {
-        let next = batch(1, 1, sequence as u64, ramp(1, sequence, n));
+        let next = batch(1, 1, sequence as u64, noise(1, sequence, n));
         if wait(historian.append(next)).is_err() {
             return i;
         }
@@ -137,7 +137,7 @@ fn power_cut_at_every_step_while_the_log_makes_room() {
                 [told(acknowledged), told(acknowledged + 1)].contains(&rows),
                 "step {step} seed {seed}: {acknowledged} batches acknowledged, {rows} rows there"
             );
-            assert_eq!(found, ramp(1, 0, rows), "step {step} seed {seed}");
+            assert_eq!(found, noise(1, 0, rows), "step {step} seed {seed}");
         }
     }
 }

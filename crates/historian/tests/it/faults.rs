@@ -8,17 +8,17 @@ use crate::support::*;
 fn a_full_disk_refuses_and_heals() {
     let disk = SimDisk::new();
     let (historian, _) = open(&disk);
-    wait(historian.append(batch(1, 1, 0, ramp(1, 0, 100)))).unwrap();
+    wait(historian.append(batch(1, 1, 0, noise(1, 0, 100)))).unwrap();
     disk.set_budget(Some(disk.used() + 300));
     // More than the room that the log has made ahead; less still fits.
-    let large = || batch(1, 1, 100, ramp(1, 100, 10_000));
+    let large = || batch(1, 1, 100, noise(1, 100, 10_000));
     let refused = wait(historian.append(large()));
     assert!(matches!(refused, Err(AppendError::DiskFull { .. })), "{refused:?}");
     assert!(historian.stats().refusing.is_some());
-    assert_eq!(read(&historian, all([1])), ramp(1, 0, 100), "reading goes on");
+    assert_eq!(read(&historian, all([1])), noise(1, 0, 100), "reading goes on");
     assert!(wait(historian.flush()).is_err());
-    assert_eq!(read(&historian, all([1])), ramp(1, 0, 100), "a flush that failed changed nothing");
-    wait(historian.append(batch(2, 1, 0, ramp(2, 0, 3)))).unwrap();
+    assert_eq!(read(&historian, all([1])), noise(1, 0, 100), "a flush that failed changed nothing");
+    wait(historian.append(batch(2, 1, 0, noise(2, 0, 3)))).unwrap();
     disk.set_budget(None);
     assert!(!wait(historian.append(large())).unwrap().duplicate);
     assert_eq!(historian.stats().refusing, None);
@@ -26,20 +26,20 @@ fn a_full_disk_refuses_and_heals() {
     disk.restart(1);
     let (historian, recovery) = open(&disk);
     assert_eq!((recovery.damaged, recovery.torn_bytes, recovery.rows_replayed), (vec![], 0, 10_103));
-    assert_eq!(read(&historian, all([1])), ramp(1, 0, 10_100));
+    assert_eq!(read(&historian, all([1])), noise(1, 0, 10_100));
 }
 
 #[test]
 fn a_full_disk_bounds_memory_and_leaves_no_litter() {
     let disk = SimDisk::new();
     let (historian, _) = Historian::open(Options { memory_bytes: 200_000, ..options(&disk) }).unwrap();
-    wait(historian.append(batch(1, 1, 0, ramp(1, 0, 5_000)))).unwrap();
+    wait(historian.append(batch(1, 1, 0, noise(1, 0, 5_000)))).unwrap();
     let files = disk.files();
     // Room for the log, not for segments.
     disk.set_budget(Some(disk.used() + 80_000));
     let mut refused = 0;
     for i in 1..20u64 {
-        let next = batch(1, 1, i * 1000 + 4000, ramp(1, i as i64 * 1000 + 4000, 1000));
+        let next = batch(1, 1, i * 1000 + 4000, noise(1, i as i64 * 1000 + 4000, 1000));
         refused += u32::from(matches!(wait(historian.append(next)), Err(AppendError::MemoryFull { .. })));
     }
     assert!(refused > 0 && historian.stats().refusing.unwrap().starts_with("memory is full"));
@@ -48,7 +48,7 @@ fn a_full_disk_bounds_memory_and_leaves_no_litter() {
     disk.set_budget(None);
     wait(historian.flush()).unwrap();
     let kept = read(&historian, all([1])).len();
-    assert_eq!(read(&historian, all([1])), ramp(1, 0, kept as i64));
+    assert_eq!(read(&historian, all([1])), noise(1, 0, kept as i64));
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! A store written by format version 1, kept for good: every later release reads it and finds the same rows.
 
-use std::path::Path;
+use std::{collections::BTreeSet, path::Path};
 
-use historian::{Historian, sim::SimDisk};
+use historian::{CompactError, Historian, Options, Scope, UpkeepError, sim::SimDisk};
 use types::{PointId, Quality, Time, Value};
 
 use crate::support::*;
@@ -70,6 +70,45 @@ fn version_1_reads_as_it_was_written() {
     let state = historian.source_state(types::SourceId(3)).unwrap();
     assert_eq!((state.epoch, state.next_sequence), (2, 12));
     assert_eq!(historian.latest(&[PointId(1)])[0].as_ref().unwrap().value, Some(Value::F32(22.0)));
+}
+
+/// A store keeps its version until its owner confirms a later one: the release before can still open it.
+#[test]
+fn version_1_is_written_on_until_version_2_is_confirmed() {
+    let disk = SimDisk::new();
+    for (name, bytes) in FILES {
+        disk.put(&Path::new("/store").join(name), bytes);
+    }
+    let versions = || -> BTreeSet<u8> {
+        let files = disk.files().into_iter().filter(|(path, _)| !path.ends_with("LOCK"));
+        files.map(|(path, _)| disk.content(&path).unwrap()[8]).collect()
+    };
+    let third = ramp(9, 0, 500);
+    let (historian, _) = open(&disk);
+    wait(historian.append(batch(3, 2, 12, third.clone()))).unwrap();
+    assert_eq!(versions(), BTreeSet::from([1]));
+    wait(historian.flush()).unwrap();
+    let scope = Scope { points: vec![], from: seconds(0), to: seconds(9) };
+    assert_eq!(wait(historian.delete(scope, "test", "not yet")), Err(UpkeepError::Format));
+    assert_eq!(wait(historian.compact()), Err(CompactError::Format { found: 1 }));
+    wait(historian.close()).unwrap();
+    assert_eq!(versions(), BTreeSet::from([1]));
+    let all_rows = |historian: &Historian| read(historian, all(1..10));
+    let before = all_rows(&open(&disk).0);
+    assert_eq!(before.len(), 11 + 500);
+
+    let confirmed = || Historian::open(Options { confirm_format: true, ..options(&disk) }).unwrap();
+    let (historian, recovery) = confirmed();
+    assert_eq!((recovery.damaged, recovery.quarantined), (vec![], vec![]));
+    assert_eq!(all_rows(&historian), before);
+    wait(historian.compact()).unwrap();
+    wait(historian.append(batch(3, 2, 512, ramp(9, 500, 500)))).unwrap();
+    wait(historian.close()).unwrap();
+    assert_eq!(versions(), BTreeSet::from([2]));
+    let (historian, recovery) = open(&disk);
+    assert_eq!((recovery.damaged, recovery.quarantined), (vec![], vec![]));
+    assert_eq!(all_rows(&historian), [before, ramp(9, 500, 500)].concat());
+    assert_eq!(historian.stats().format, 2);
 }
 
 #[test]

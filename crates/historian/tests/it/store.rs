@@ -232,12 +232,12 @@ fn the_log_has_room_ahead_that_is_small_at_rest_and_bounded_under_load() {
     wait(historian.append(batch(1, 1, 0, ramp(1, 0, 1)))).unwrap();
     assert!(log_file().len() < 100 << 10, "{} bytes for one row", log_file().len());
     assert!(historian.stats().log_bytes < 200, "the room does not count");
-    for i in 0..20 {
+    for i in 0..30 {
         let first = 1 + i * 20_000;
-        wait(historian.append(batch(1, 1, first as u64, ramp(1, first, 20_000)))).unwrap();
+        wait(historian.append(batch(1, 1, first as u64, noise(1, first, 20_000)))).unwrap();
     }
     // The room for the next group is made after the acknowledgement: wait until the thread is through with it.
-    let sequence = 1 + 20 * 20_000;
+    let sequence = 1 + 30 * 20_000;
     assert!(wait(historian.append(batch(1, 1, sequence - 1, []))).is_ok());
     let (bytes, used) = (log_file(), historian.stats().log_bytes as usize);
     assert!(used > 4 << 20, "{used}");

@@ -9,7 +9,7 @@ use std::{
     },
 };
 
-use historian::{Disk, Historian, Options, RangeQuery, Recovery, sim::SimDisk};
+use historian::{Disk, Historian, Options, RangeQuery, Recovery, Scope, sim::SimDisk};
 use proptest::test_runner::{Config as ProptestConfig, RngSeed};
 use types::{
     BatchHeader, Latest, Now, Origin, PointId, Quality, SampleBatch, Section, SourceId, Time, Value,
@@ -42,12 +42,15 @@ pub(crate) fn wait<T>(future: impl Future<Output = T>) -> T {
 /// A clock that ticks one second a call.
 pub(crate) fn clock() -> Now {
     let at = Arc::new(AtomicI64::new(0));
-    Arc::new(move || Time(1_800_000_000_000_000_000 + at.fetch_add(1_000_000_000, Ordering::Relaxed)))
+    Arc::new(move || Time(CLOCK_START + at.fetch_add(1_000_000_000, Ordering::Relaxed)))
 }
+
+/// The instant that [`clock`] begins at.
+pub(crate) const CLOCK_START: i64 = 1_800_000_000_000_000_000;
 
 pub(crate) fn options(disk: &SimDisk) -> Options {
     let disk: Arc<dyn Disk> = Arc::new(disk.clone());
-    Options { disk, ..Options::new("/store", clock(), STORE) }
+    Options { disk, budget: None, ..Options::new("/store", clock(), STORE) }
 }
 
 pub(crate) fn open(disk: &SimDisk) -> (Historian, Recovery) {
@@ -77,13 +80,32 @@ pub(crate) fn ramp(point: u32, start_s: i64, n: i64) -> Vec<Row> {
         .collect()
 }
 
+/// As [`ramp`], with values that no code makes smaller.
+pub(crate) fn noise(point: u32, start_s: i64, n: i64) -> Vec<Row> {
+    // SplitMix64 (Steele, Lea, Flood 2014).
+    let draw = |s: i64| {
+        let z = (s as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        let z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        Value::U64(z ^ (z >> 31))
+    };
+    (start_s..start_s + n).map(|s| (PointId(point), seconds(s), Some(draw(s)), Quality::GOOD)).collect()
+}
+
 pub(crate) fn seconds(s: i64) -> Time {
     Time(s * 1_000_000_000)
 }
 
 pub(crate) fn all(points: impl IntoIterator<Item = u32>) -> RangeQuery {
     let points = points.into_iter().map(PointId).collect();
-    RangeQuery { points, from: Time::MIN, to: Time::MAX, limit_rows: usize::MAX, newest_first: false }
+    RangeQuery {
+        points,
+        from: Time::MIN,
+        to: Time::MAX,
+        limit_rows: usize::MAX,
+        newest_first: false,
+        known_at: None,
+    }
 }
 
 /// The rows of an answer, one after the other.
@@ -104,17 +126,38 @@ pub(crate) fn names(disk: &SimDisk, ending: &str) -> Vec<std::path::PathBuf> {
 /// The newest value with its time, the newest time, its quality.
 type Newest = (Option<(Time, Value)>, Time, Quality);
 
-/// The same store without any cleverness: what was written last for a point and a time.
+/// Something that was done to a point at a source time: written, or deleted.
+#[derive(Clone, Debug)]
+struct Event {
+    recorded: Time,
+    row: Option<(Option<Value>, Quality)>,
+}
+
+impl Event {
+    /// Whether it was known at an instant, to the minute after its source time.
+    fn is_known(&self, time: Time, at: Time) -> bool {
+        let (minute, late) = (60_000_000_000i128, i128::from(self.recorded.0) - i128::from(time.0));
+        let steps = late.div_euclid(minute) + i128::from(late.rem_euclid(minute) != 0);
+        i128::from(time.0) + steps * minute <= i128::from(at.0)
+    }
+}
+
+/// The same store without any cleverness: all that was ever done, in order.
 #[derive(Default, Clone, Debug)]
 pub(crate) struct Model {
-    pub(crate) rows: BTreeMap<(PointId, Time), (Option<Value>, Quality)>,
+    events: BTreeMap<(PointId, Time), Vec<Event>>,
     latest: BTreeMap<PointId, Newest>,
 }
 
 impl Model {
     pub(crate) fn push(&mut self, batch: &SampleBatch) {
+        self.push_at(batch, Time(0));
+    }
+
+    pub(crate) fn push_at(&mut self, batch: &SampleBatch, recorded: Time) {
         for (point, time, value, quality) in batch.sections.iter().flat_map(Section::rows) {
-            self.rows.insert((point, time), (value.clone(), quality));
+            let row = Some((value.clone(), quality));
+            self.events.entry((point, time)).or_default().push(Event { recorded, row });
             let latest = self.latest.entry(point).or_insert((None, time, quality));
             if time >= latest.1 {
                 (latest.1, latest.2) = (time, quality);
@@ -127,14 +170,28 @@ impl Model {
         }
     }
 
+    pub(crate) fn delete(&mut self, scope: &Scope, recorded: Time) {
+        for ((point, time), events) in &mut self.events {
+            let named = scope.points.is_empty() || scope.points.contains(point);
+            if named && scope.from <= *time && *time < scope.to {
+                events.push(Event { recorded, row: None });
+            }
+        }
+    }
+
     pub(crate) fn range(&self, query: &RangeQuery) -> Vec<Row> {
         let mut out = Vec::new();
         for point in &query.points {
             if query.from >= query.to {
                 continue;
             }
-            let inside = self.rows.range((*point, query.from)..(*point, query.to));
-            let mut rows: Vec<Row> = inside.map(|((p, t), (v, q))| (*p, *t, v.clone(), *q)).collect();
+            let inside = self.events.range((*point, query.from)..(*point, query.to));
+            let visible = |((p, t), events): (&(PointId, Time), &Vec<Event>)| {
+                let known = |event: &&Event| query.known_at.is_none_or(|at| event.is_known(*t, at));
+                let (value, quality) = events.iter().rev().find(known)?.row.clone()?;
+                Some((*p, *t, value, quality))
+            };
+            let mut rows: Vec<Row> = inside.filter_map(visible).collect();
             if query.newest_first {
                 rows.reverse();
             }

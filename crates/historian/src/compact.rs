@@ -1,0 +1,398 @@
+//! Compaction of some segments: their rows, merged and written as few larger chunks, with summaries.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    io, mem,
+    ops::{ControlFlow, Range},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use types::{PointId, Time, ValueType};
+
+use crate::{
+    Damage,
+    chunk::{ChunkEntry, Kind, Layout, Want},
+    column::Effort,
+    deletion::{Deletion, Hold},
+    disk::Disk,
+    flush::{day, rows_of_bytes},
+    format::file_name,
+    index::TopEntry,
+    manifest::{SegmentEntry, Window},
+    memory::Split,
+    merge::{Direction, Sink, Waiting, merge},
+    plan::{Into, window_of},
+    rows::{NEVER, Rows, instant_after, steps_after},
+    segment::{ReadFailure, Segment},
+    segment_writer::SegmentWriter,
+    summary::{BLOCK, Summaries},
+    versions::{Version, settle},
+};
+
+/// Bytes of text and bytes after which a chunk is closed.
+const CHUNK_VALUE_BYTES: usize = 4 << 20;
+
+/// Why segments were not compacted. They stay as they are.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The store is being closed.
+    Stopped,
+    /// The disk failed.
+    Io(io::Error),
+    /// A segment holds damage: what is left of it is not touched.
+    Damaged { segment: u64, damage: Damage },
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Failure {
+        Failure::Io(error)
+    }
+}
+
+/// All that a compaction needs.
+pub(crate) struct Work<'a> {
+    pub(crate) disk: &'a Arc<dyn Disk>,
+    pub(crate) dir: &'a Path,
+    pub(crate) store_id: [u8; 16],
+    pub(crate) format: u32,
+    /// By order.
+    pub(crate) inputs: &'a [Arc<Segment>],
+    pub(crate) into: Into,
+    pub(crate) today: i64,
+    pub(crate) deletions: &'a [Deletion],
+    pub(crate) holds: &'a [Hold],
+    /// Rows that were replaced before this are dropped.
+    pub(crate) corrections_from: Time,
+    pub(crate) chunk_rows: usize,
+    pub(crate) next_number: &'a dyn Fn() -> u64,
+    /// Told after every bit of work; gives whether to go on.
+    pub(crate) pace: &'a mut dyn FnMut(u64) -> bool,
+    /// Names of files that were made.
+    pub(crate) made: &'a mut Vec<PathBuf>,
+}
+
+/// One of the files being written.
+struct Output {
+    path: PathBuf,
+    writer: SegmentWriter,
+}
+
+/// Chunks of one kind of a segment, point by point, one index block in memory.
+struct Walk<'a> {
+    segment: &'a Arc<Segment>,
+    rank: usize,
+    blocks: VecDeque<TopEntry>,
+    chunks: VecDeque<ChunkEntry>,
+}
+
+impl<'a> Walk<'a> {
+    fn new(segment: &'a Arc<Segment>, kind: Kind, rank: usize) -> Result<Walk<'a>, Failure> {
+        let blocks = segment.blocks(kind).ok_or_else(|| damaged(segment, "its index is damaged"))?;
+        Ok(Walk { segment, rank, blocks: blocks.into(), chunks: VecDeque::new() })
+    }
+    /// The next chunk, without taking it.
+    fn peek(&mut self) -> Result<Option<ChunkEntry>, Failure> {
+        while self.chunks.is_empty()
+            && let Some(block) = self.blocks.pop_front()
+        {
+            let chunks = self.segment.index_block(&block);
+            self.chunks = chunks.map_err(|failure| failed(self.segment, failure, None))?.into();
+        }
+        Ok(self.chunks.front().copied())
+    }
+    /// The next chunk if it is of a point.
+    fn next_of(&mut self, point: PointId) -> Result<Option<ChunkEntry>, Failure> {
+        Ok(self.peek()?.filter(|chunk| chunk.point == point).and_then(|_| self.chunks.pop_front()))
+    }
+}
+
+fn damaged(segment: &Segment, cause: &str) -> Failure {
+    Failure::Damaged { segment: segment.entry.number, damage: segment.damage(cause, None) }
+}
+
+fn failed(segment: &Segment, failure: ReadFailure, chunk: Option<&ChunkEntry>) -> Failure {
+    match failure {
+        ReadFailure::Io(error) => Failure::Io(error),
+        ReadFailure::Damaged(cause) => {
+            let damage = segment.damage(cause.to_string(), chunk);
+            Failure::Damaged { segment: segment.entry.number, damage }
+        }
+    }
+}
+
+impl Work<'_> {
+    /// Writes the outputs under final names, durable but for the directory.
+    pub(crate) fn run(&mut self) -> Result<Vec<SegmentEntry>, Failure> {
+        let mut walks = Vec::new();
+        for (rank, segment) in self.inputs.iter().enumerate() {
+            // What was replaced in a file is older than what is current in it.
+            walks.push(Walk::new(segment, Kind::History, 2 * rank)?);
+            walks.push(Walk::new(segment, Kind::Current, 2 * rank + 1)?);
+        }
+        let mut outputs = BTreeMap::new();
+        loop {
+            let mut next: Option<PointId> = None;
+            for walk in &mut walks {
+                let point = walk.peek()?.map(|chunk| chunk.point);
+                next = [next, point].into_iter().flatten().min();
+            }
+            let Some(point) = next else { break };
+            self.point(point, &mut walks, &mut outputs)?;
+        }
+        self.finish(outputs)
+    }
+
+    fn point(
+        &mut self,
+        point: PointId,
+        walks: &mut [Walk<'_>],
+        outputs: &mut BTreeMap<Window, Output>,
+    ) -> Result<(), Failure> {
+        let mut waiting = Vec::new();
+        for walk in walks {
+            while let Some(chunk) = walk.next_of(point)? {
+                let source = (walk.segment, chunk);
+                waiting.push(Waiting { first: chunk.first.0, rank: walk.rank, source });
+            }
+        }
+        let deletions: Vec<&Deletion> = self.deletions.iter().filter(|d| d.names(point)).collect();
+        let mut open = |(segment, chunk): (&Arc<Segment>, ChunkEntry)| {
+            let rows = segment.chunk(&chunk, Want::Known);
+            let mut rows = rows.map_err(|failure| failed(segment, failure, Some(&chunk)))?.rows;
+            for deletion in deletions.iter().filter(|d| segment.entry.is_hidden_by(d)) {
+                delete(&mut rows, point, deletion);
+            }
+            Ok::<_, Failure>(Some(rows))
+        };
+        let mut rewrite = Rewrite::new(self, point, outputs);
+        merge(waiting, &mut open, Direction { newest_first: false }, &mut rewrite)?;
+        rewrite.finish()
+    }
+
+    fn output<'o>(
+        &mut self,
+        outputs: &'o mut BTreeMap<Window, Output>,
+        window: Window,
+    ) -> io::Result<&'o mut Output> {
+        use std::collections::btree_map::Entry;
+        let vacant = match outputs.entry(window) {
+            Entry::Occupied(entry) => return Ok(entry.into_mut()),
+            Entry::Vacant(vacant) => vacant,
+        };
+        let number = (self.next_number)();
+        let path = self.dir.join(file_name(number, "seg"));
+        let temporary = path.with_added_extension("tmp");
+        let order = (
+            self.inputs.iter().map(|input| input.entry.order.0).min().unwrap_or(0),
+            self.inputs.iter().map(|input| input.entry.order.1).max().unwrap_or(0),
+        );
+        let entry = SegmentEntry {
+            settled: self.deletions.iter().map(|deletion| deletion.order).max().unwrap_or(0),
+            ..SegmentEntry::new(number, self.format, order, Some(window))
+        };
+        self.made.push(temporary.clone());
+        let writer = SegmentWriter::new(&**self.disk, &temporary, self.store_id, entry)?;
+        Ok(vacant.insert(Output { path, writer }))
+    }
+
+    fn finish(&mut self, outputs: BTreeMap<Window, Output>) -> Result<Vec<SegmentEntry>, Failure> {
+        let mut entries = Vec::new();
+        for Output { path, writer } in outputs.into_values() {
+            entries.push(writer.finish()?);
+            self.made.push(path.clone());
+            self.disk.rename(&path.with_added_extension("tmp"), &path)?;
+        }
+        self.disk.sync_dir(self.dir)?;
+        Ok(entries)
+    }
+}
+
+/// Ends the rows that a deletion covers.
+fn delete(rows: &mut Rows, point: PointId, deletion: &Deletion) {
+    let (Some(first), Some(last)) = (rows.times.first(), rows.times.last()) else { return };
+    if !deletion.touches(point, *first, Time(last.0.saturating_add(1))) {
+        return;
+    }
+    let mut until = mem::take(&mut rows.known.until);
+    until.resize(rows.len(), NEVER);
+    for (time, until) in rows.times.iter().zip(&mut until) {
+        if deletion.covers(point, *time) {
+            *until = (*until).min(steps_after(*time, deletion.recorded));
+        }
+    }
+    rows.known.until = until;
+}
+
+/// Takes the merged rows of one point and writes them as chunks.
+struct Rewrite<'a, 'w, 'o> {
+    work: &'a mut Work<'w>,
+    outputs: &'o mut BTreeMap<Window, Output>,
+    point: PointId,
+    window: Option<Window>,
+    current: Vec<Rows>,
+    history: Vec<Rows>,
+    summaries: Summaries,
+    failed: Option<Failure>,
+}
+
+impl<'a, 'w, 'o> Rewrite<'a, 'w, 'o> {
+    fn new(work: &'a mut Work<'w>, point: PointId, outputs: &'o mut BTreeMap<Window, Output>) -> Self {
+        let (current, history, summaries) = (Vec::new(), Vec::new(), Summaries::default());
+        Rewrite { work, outputs, point, window: None, current, history, summaries, failed: None }
+    }
+
+    /// What is left, and whether all went well.
+    fn finish(mut self) -> Result<(), Failure> {
+        if self.failed.is_none() {
+            self.close_window()?;
+        }
+        self.failed.map_or(Ok(()), Err)
+    }
+
+    fn flow(&mut self, done: Result<(), Failure>) -> ControlFlow<()> {
+        match done {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(failure) => {
+                self.failed = Some(failure);
+                ControlFlow::Break(())
+            }
+        }
+    }
+
+    /// Current rows, in time order after all before them.
+    fn add(&mut self, rows: &Rows, range: Range<usize>) -> Result<(), Failure> {
+        let mut at = range.start;
+        while at < range.end {
+            let window = self.enter(rows.times[at])?;
+            let inside = window
+                .end()
+                .map_or(range.len(), |end| rows.times[at..range.end].partition_point(|t| *t < end));
+            let part = at..(at + inside.max(1)).min(range.end);
+            at = part.end;
+            self.summaries.add(rows, part.clone());
+            push(&mut self.current, rows, part);
+            self.write(Kind::Current, false)?;
+        }
+        Ok(())
+    }
+
+    /// The window of a time; what belongs to the one before is written.
+    fn enter(&mut self, time: Time) -> Result<Window, Failure> {
+        let window = match self.work.into {
+            Into::One(window) => window,
+            Into::ByDay => match self.window {
+                Some(window) if window.end().is_none_or(|end| time < end) => window,
+                _ => window_of(day(time), self.work.today),
+            },
+        };
+        if self.window.is_some_and(|before| before != window) {
+            self.close_window()?;
+        }
+        self.window = Some(window);
+        Ok(window)
+    }
+
+    /// Rows of one time, some of which are not current.
+    fn settle(&mut self, mut versions: Vec<Version<'_>>) -> Result<(), Failure> {
+        settle(&mut versions);
+        let Some(time) = versions.first().map(Version::time) else { return Ok(()) };
+        self.enter(time)?;
+        let mut split = Split::default();
+        versions.iter().for_each(|version| version.append_to(&mut split));
+        for rows in &split.current {
+            self.add(rows, 0..rows.len())?;
+        }
+        let held = self
+            .work
+            .holds
+            .iter()
+            .any(|hold| hold.scope.names(self.point) && hold.scope.from <= time && time < hold.scope.to);
+        for rows in split.history {
+            let is_kept = |row: usize| {
+                let replaced = instant_after(rows.times[row], rows.known.until[row]);
+                held || replaced.is_none_or(|at| at >= self.work.corrections_from)
+            };
+            let kept: Vec<bool> = (0..rows.len()).map(is_kept).collect();
+            let rows = rows.retain(|row| kept[row]);
+            push(&mut self.history, &rows, 0..rows.len());
+        }
+        self.write(Kind::History, false)
+    }
+
+    /// Writes chunks that are full, or all.
+    fn write(&mut self, kind: Kind, all: bool) -> Result<(), Failure> {
+        let Some(window) = self.window else { return Ok(()) };
+        let mut buffers =
+            mem::take(if kind == Kind::History { &mut self.history } else { &mut self.current });
+        for rows in &mut buffers {
+            let mut at = 0;
+            loop {
+                let most = (rows.len() - at).min(self.work.chunk_rows);
+                let fits = rows_of_bytes(&rows.values, at..at + most, CHUNK_VALUE_BYTES);
+                let is_full = fits < most || most == self.work.chunk_rows;
+                if most == 0 || !(is_full || all) {
+                    break;
+                }
+                let chunk = rows.slice(at..at + fits);
+                at += fits;
+                let output = self.work.output(self.outputs, window)?;
+                output.writer.chunk(kind, self.point, &chunk, Layout::V2(Effort::Cold))?;
+                let bytes = output.writer.bytes();
+                if !(self.work.pace)(bytes) {
+                    return Err(Failure::Stopped);
+                }
+            }
+            if at > 0 {
+                *rows = rows.slice(at..rows.len());
+            }
+        }
+        *(if kind == Kind::History { &mut self.history } else { &mut self.current }) = buffers;
+        Ok(())
+    }
+
+    fn close_window(&mut self) -> Result<(), Failure> {
+        self.write(Kind::Current, true)?;
+        self.write(Kind::History, true)?;
+        let Some(window) = self.window.take() else { return Ok(()) };
+        for (level, summaries) in (0..).zip(mem::take(&mut self.summaries).levels()) {
+            for block in summaries.chunks(BLOCK) {
+                self.work.output(self.outputs, window)?.writer.summaries(level, self.point, block)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Sink for Rewrite<'_, '_, '_> {
+    fn run(&mut self, rows: &Rows, range: Range<usize>) -> ControlFlow<()> {
+        if rows.known.until.is_empty() {
+            let done = self.add(rows, range);
+            return self.flow(done);
+        }
+        let mut at = range.start;
+        while at < range.end {
+            let time = rows.times[at];
+            let end = at + rows.times[at..range.end].partition_point(|t| *t <= time);
+            let done = self.settle((at..end).map(|row| Version::new(rows, row, None)).collect());
+            self.flow(done)?;
+            at = end;
+        }
+        ControlFlow::Continue(())
+    }
+    fn tie(&mut self, tied: &[(&Rows, usize)]) -> ControlFlow<()> {
+        let versions = tied.iter().map(|(rows, row)| Version::new(rows, *row, None)).collect();
+        let done = self.settle(versions);
+        self.flow(done)
+    }
+}
+
+/// Appends rows to the buffer of their type.
+fn push(buffers: &mut Vec<Rows>, rows: &Rows, range: Range<usize>) {
+    let of: Option<ValueType> = rows.values.value_type();
+    let at = buffers.iter().position(|rows| rows.values.value_type() == of).unwrap_or_else(|| {
+        buffers.push(Rows::empty(of));
+        buffers.len() - 1
+    });
+    buffers[at].extend(rows, range);
+}
