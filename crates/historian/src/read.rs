@@ -29,6 +29,13 @@ pub(crate) enum Source {
     Memory(Rows),
 }
 
+/// A damaged chunk: what older files say of its span may have been replaced by it, and is a gap as well.
+struct Gap {
+    rank: usize,
+    first: Time,
+    last: Time,
+}
+
 /// One query at work.
 pub(crate) struct Reader<'a> {
     pub(crate) view: &'a View,
@@ -115,7 +122,8 @@ impl Reader<'_> {
             return Ok(());
         }
         let waiting = self.find(point, memory, &span, direction)?;
-        let mut open = |source| self.open(point, source, &span, direction);
+        let gaps = self.gaps(&waiting)?;
+        let mut open = |source| self.open(point, source, &span, direction, &gaps);
         merge(waiting, &mut open, direction, &mut Current { take })
     }
 
@@ -155,6 +163,38 @@ impl Reader<'_> {
         Ok(waiting)
     }
 
+    /// Damaged chunks among those that lie over others: to know of them before anything is answered, these are read twice.
+    fn gaps(&mut self, waiting: &[Waiting<Source>]) -> Result<Vec<Gap>, ReadError> {
+        let mut spans: Vec<(Time, Time, usize, Option<(&Segment, &ChunkEntry)>)> = waiting
+            .iter()
+            .filter_map(|w| match &w.source {
+                Source::Chunk(segment, chunk) => {
+                    Some((chunk.first, chunk.last, w.rank, Some((&**segment, chunk))))
+                }
+                Source::Memory(_) => None,
+            })
+            .collect();
+        spans.sort_by_key(|(first, last, ..)| (*first, *last));
+        let (mut open, mut over): (Vec<usize>, Vec<usize>) = (Vec::new(), Vec::new());
+        for (at, (first, _, rank, _)) in spans.iter().enumerate() {
+            open.retain(|before| spans[*before].1 >= *first);
+            for before in open.iter().filter(|before| spans[**before].2 != *rank) {
+                over.push(if spans[*before].2 > *rank { *before } else { at });
+            }
+            open.push(at);
+        }
+        over.sort_unstable();
+        over.dedup();
+        let mut gaps = Vec::new();
+        for (first, last, rank, chunk) in over.into_iter().map(|at| spans[at]) {
+            let Some((segment, chunk)) = chunk else { continue };
+            if self.chunk(segment, chunk)?.is_none() {
+                gaps.push(Gap { rank, first, last });
+            }
+        }
+        Ok(gaps)
+    }
+
     /// Chunks of a point in a span; none when the file is gone, which was reported when the store was opened.
     pub(crate) fn chunks(
         &mut self,
@@ -177,13 +217,21 @@ impl Reader<'_> {
         source: Source,
         span: &Range<Time>,
         direction: Direction,
+        gaps: &[Gap],
     ) -> Result<Option<Rows>, ReadError> {
         let mut rows = match source {
             Source::Memory(rows) => rows,
             Source::Chunk(segment, entry) => match self.chunk(&segment, &entry)? {
                 Some(rows) => {
-                    let rows = inside(rows, span);
-                    self.still_there(point, &segment, span, rows)
+                    let rows = self.still_there(point, &segment, span, inside(rows, span));
+                    let order = |segment: &Segment| segment.entry.order.1;
+                    let rank = self.view.segments.iter().position(|s| order(s) == order(&segment));
+                    let later = gaps.iter().filter(|gap| rank.is_some_and(|rank| gap.rank > rank));
+                    later.fold(rows, |rows, gap| {
+                        let is_in_gap: Vec<bool> =
+                            rows.times.iter().map(|time| gap.first <= *time && *time <= gap.last).collect();
+                        rows.retain(|row| !is_in_gap[row])
+                    })
                 }
                 None => return Ok(None),
             },

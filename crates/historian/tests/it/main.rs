@@ -7,5 +7,6 @@ mod damage;
 mod faults;
 mod fixture;
 mod model;
+mod seeds;
 mod store;
 mod support;
