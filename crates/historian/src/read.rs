@@ -164,32 +164,27 @@ impl Reader<'_> {
     }
 
     /// Damaged chunks among those that lie over others: to know of them before anything is answered, these are read twice.
-    fn gaps(&mut self, waiting: &[Waiting<Source>]) -> Result<Vec<Gap>, ReadError> {
-        let mut spans: Vec<(Time, Time, usize, Option<(&Segment, &ChunkEntry)>)> = waiting
-            .iter()
-            .filter_map(|w| match &w.source {
-                Source::Chunk(segment, chunk) => {
-                    Some((chunk.first, chunk.last, w.rank, Some((&**segment, chunk))))
-                }
-                Source::Memory(_) => None,
-            })
-            .collect();
-        spans.sort_by_key(|(first, last, ..)| (*first, *last));
+    fn gaps<'w>(&mut self, waiting: &'w [Waiting<Source>]) -> Result<Vec<Gap>, ReadError> {
+        let chunk_of = |w: &'w Waiting<Source>| match &w.source {
+            Source::Chunk(segment, chunk) => Some((w.rank, &**segment, chunk)),
+            Source::Memory(_) => None,
+        };
+        let mut chunks: Vec<(usize, &Segment, &ChunkEntry)> = waiting.iter().filter_map(chunk_of).collect();
+        chunks.sort_by_key(|(_, _, chunk)| (chunk.first, chunk.last));
         let (mut open, mut over): (Vec<usize>, Vec<usize>) = (Vec::new(), Vec::new());
-        for (at, (first, _, rank, _)) in spans.iter().enumerate() {
-            open.retain(|before| spans[*before].1 >= *first);
-            for before in open.iter().filter(|before| spans[**before].2 != *rank) {
-                over.push(if spans[*before].2 > *rank { *before } else { at });
+        for (at, (rank, _, chunk)) in chunks.iter().enumerate() {
+            open.retain(|before| chunks[*before].2.last >= chunk.first);
+            for before in open.iter().filter(|before| chunks[**before].0 != *rank) {
+                over.push(if chunks[*before].0 > *rank { *before } else { at });
             }
             open.push(at);
         }
         over.sort_unstable();
         over.dedup();
         let mut gaps = Vec::new();
-        for (first, last, rank, chunk) in over.into_iter().map(|at| spans[at]) {
-            let Some((segment, chunk)) = chunk else { continue };
+        for (rank, segment, chunk) in over.into_iter().map(|at| chunks[at]) {
             if self.chunk(segment, chunk)?.is_none() {
-                gaps.push(Gap { rank, first, last });
+                gaps.push(Gap { rank, first: chunk.first, last: chunk.last });
             }
         }
         Ok(gaps)
