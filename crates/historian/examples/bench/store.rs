@@ -1,0 +1,46 @@
+//! Opening a store, and asking it for everything back.
+
+use std::{path::Path, sync::Arc, time::UNIX_EPOCH};
+
+use historian::{AggregateQuery, Historian, Options, Recovery};
+use types::{PointId, Time};
+
+use crate::{Failure, arguments::Arguments};
+
+/// Points of one counting query.
+const POINTS_EACH: u32 = 10_000;
+
+#[allow(clippy::disallowed_methods, reason = "a binary makes the real clock once")]
+pub(crate) fn open(folder: &Path, arguments: &Arguments) -> Result<(Historian, Recovery), Failure> {
+    let now = || Time(UNIX_EPOCH.elapsed().map_or(0, |at| at.as_nanos() as i64));
+    let mut options = Options::new(folder, Arc::new(now), [1; 16]);
+    if let Some(mb) = arguments.maybe::<usize>("memory-mb")? {
+        options.memory_bytes = mb << 20;
+    }
+    Ok(Historian::open(options)?)
+}
+
+/// Usable rows, Bad rows, and the sum of the usable ones, of the points 0 to `points`.
+pub(crate) async fn count(historian: &Historian, points: u32) -> Result<(u64, u64, f64), Failure> {
+    let (mut usable, mut bad, mut sum) = (0, 0, 0.0);
+    for first in (0..points).step_by(POINTS_EACH as usize) {
+        let points = (first..points.min(first + POINTS_EACH)).map(PointId).collect();
+        let query = AggregateQuery { points, from: Time(0), to: Time(i64::MAX), buckets: 1 };
+        for bucket in historian.aggregate(query).await?.iter().flat_map(|answer| &answer.buckets) {
+            usable += bucket.count;
+            bad += bucket.bad;
+            sum += bucket.sum;
+        }
+    }
+    Ok((usable, bad, sum))
+}
+
+/// # Errors
+/// The rows that the store has are not those that were sent.
+pub(crate) fn equal(found: (u64, u64, f64), sent: (u64, u64, f64)) -> Result<(), Failure> {
+    let near = (found.2 - sent.2).abs() <= 1e-9 * sent.2.abs().max(1.0);
+    if (found.0, found.1) == (sent.0, sent.1) && near {
+        return Ok(());
+    }
+    Err(format!("sent {sent:?} (usable rows, Bad rows, sum), and the store has {found:?}").into())
+}
