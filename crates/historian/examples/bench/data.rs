@@ -33,6 +33,10 @@ impl Series {
         let usable = |row: &usize| self.bad.iter().all(|rows| !rows.contains(row));
         (0..self.times.len()).filter(usable).map(|row| number(&self.values, row)).sum()
     }
+    /// The same with the Bad rows: what a program sums up that knows no quality.
+    pub(crate) fn sum_with_bad(&self) -> f64 {
+        (0..self.times.len()).map(|row| number(&self.values, row)).sum()
+    }
 }
 
 /// A value as a number.

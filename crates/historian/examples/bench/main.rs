@@ -40,7 +40,9 @@ fn main() -> Result<(), Failure> {
         "open" => runtime.block_on(start::open(&arguments))?,
         "data" => size::write(&arguments)?,
         other => {
-            return Err(format!("unknown command `{other}`: ingest, series, size, read, start or data").into());
+            return Err(
+                format!("unknown command `{other}`: ingest, series, size, read, start or data").into()
+            );
         }
     };
     arguments.all_known()?;

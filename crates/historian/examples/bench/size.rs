@@ -68,7 +68,8 @@ pub(crate) fn write(arguments: &Arguments) -> Result<Figures, Failure> {
         .count("samples", rows)
         .count("points", all.len() as u64)
         .count("bad", counts.1)
-        .with("sum", sum))
+        .with("sum", sum)
+        .with("sum_with_bad", all.iter().map(Series::sum_with_bad).sum()))
 }
 
 fn read_or_make(arguments: &Arguments) -> Result<Vec<Series>, Failure> {

@@ -1,6 +1,6 @@
 //! Opening a store, and asking it for everything back.
 
-use std::{path::Path, sync::Arc, time::UNIX_EPOCH};
+use std::{ops::Range, path::Path, sync::Arc, time::UNIX_EPOCH};
 
 use historian::{AggregateQuery, Historian, Options, Recovery};
 use types::{PointId, Time};
@@ -9,6 +9,9 @@ use crate::{Failure, arguments::Arguments};
 
 /// Points of one counting query.
 const POINTS_EACH: u32 = 10_000;
+/// Points that are asked for their rows, and how many of them lie side by side.
+const ASKED_MAX: u32 = 100_000;
+const ASKED_EACH: u32 = 2_000;
 
 #[allow(clippy::disallowed_methods, reason = "a binary makes the real clock once")]
 pub(crate) fn open(folder: &Path, arguments: &Arguments) -> Result<(Historian, Recovery), Failure> {
@@ -22,17 +25,35 @@ pub(crate) fn open(folder: &Path, arguments: &Arguments) -> Result<(Historian, R
 
 /// Usable rows, Bad rows, and the sum of the usable ones, of the points 0 to `points`.
 pub(crate) async fn count(historian: &Historian, points: u32) -> Result<(u64, u64, f64), Failure> {
+    count_of(historian, &[0..points]).await
+}
+
+/// The same of several ranges of points.
+pub(crate) async fn count_of(historian: &Historian, of: &[Range<u32>]) -> Result<(u64, u64, f64), Failure> {
     let (mut usable, mut bad, mut sum) = (0, 0, 0.0);
-    for first in (0..points).step_by(POINTS_EACH as usize) {
-        let points = (first..points.min(first + POINTS_EACH)).map(PointId).collect();
-        let query = AggregateQuery { points, from: Time(0), to: Time(i64::MAX), buckets: 1 };
-        for bucket in historian.aggregate(query).await?.iter().flat_map(|answer| &answer.buckets) {
-            usable += bucket.count;
-            bad += bucket.bad;
-            sum += bucket.sum;
+    for range in of {
+        for first in range.clone().step_by(POINTS_EACH as usize) {
+            let points = (first..range.end.min(first + POINTS_EACH)).map(PointId).collect();
+            let query = AggregateQuery { points, from: Time(0), to: Time(i64::MAX), buckets: 1 };
+            for bucket in historian.aggregate(query).await?.iter().flat_map(|answer| &answer.buckets) {
+                usable += bucket.count;
+                bad += bucket.bad;
+                sum += bucket.sum;
+            }
         }
     }
     Ok((usable, bad, sum))
+}
+
+/// The points that are asked for their rows: all, or of very many some that lie apart.
+pub(crate) fn asked(points: u32) -> Vec<Range<u32>> {
+    if points <= ASKED_MAX {
+        return vec![0..points];
+    }
+    let start = |n: u32| {
+        (u64::from(points - ASKED_EACH) * u64::from(n) / u64::from(ASKED_MAX / ASKED_EACH - 1)) as u32
+    };
+    (0..ASKED_MAX / ASKED_EACH).map(|n| start(n)..start(n) + ASKED_EACH).collect()
 }
 
 /// # Errors
