@@ -43,8 +43,22 @@ const SHOWN: Shown = &[
     ("samples", "samples"),
 ];
 
+/// The forms that a script tries, and what a sample takes in each.
+const FORMS: Shown = &[
+    ("narrow, own", "narrow_own"),
+    ("wide, own", "wide_own"),
+    ("narrow, plain", "narrow_plain"),
+    ("wide, plain", "wide_plain"),
+    ("narrow, dictionary", "narrow_dictionary"),
+    ("wide, dictionary", "wide_dictionary"),
+    ("narrow, split", "narrow_split"),
+    ("wide, split", "wide_split"),
+    ("narrow, delta", "narrow_delta"),
+    ("wide, delta", "wide_delta"),
+];
+
 /// The data sets; the last two say what a sample may take.
-const DATA: [(&str, f64, f64); 3] = [("walk", 0.60, 0.35), ("decimals", 0.95, 0.75), ("plant", 2.0, 1.5)];
+const DATA: [(&str, f64, f64); 3] = [("walk", 0.35, 0.30), ("decimals", 0.95, 0.75), ("plant", 1.5, 1.5)];
 
 pub(super) const CASE: Case = Case {
     name: "historian-size",
@@ -89,10 +103,17 @@ fn fields(data: &str) -> usize {
 fn file(programs: &Programs, engine: &str, samples: &Samples, data: &str) -> Result<Run, String> {
     let fields = [("fields", fields(data).to_string())];
     let said = columns::said(programs.columns()?, "size.py", engine, samples, &fields)?;
-    println!("{engine}, {data}: smallest is {}", said["best"]);
-    let bytes = said["bytes"].as_f64().unwrap_or(f64::NAN);
-    let found = (said["samples"].as_u64().unwrap_or_default(), said["sum"].as_f64().unwrap_or(f64::NAN));
-    Ok(run(bytes, samples, samples.fault(found.0, found.1)))
+    let forms = FORMS.iter().filter_map(|(theirs, here)| Some((*here, said["forms"].get(theirs)?)));
+    let (mut figures, mut fault) = (vec![("samples", samples.count as f64)], None);
+    for (name, form) in forms {
+        let found = (form["samples"].as_u64().unwrap_or_default(), form["sum"].as_f64().unwrap_or(f64::NAN));
+        fault = fault.or(samples.fault(found.0, found.1));
+        figures.push((name, form["bytes"].as_f64().unwrap_or(f64::NAN) / samples.count as f64));
+    }
+    let smallest = figures.iter().skip(1).map(|(_, bytes)| *bytes).min_by(f64::total_cmp).unwrap_or(f64::NAN);
+    figures.push(("bytes_per_sample", smallest));
+    figures.push(("bytes", smallest * samples.count as f64));
+    Ok(Run { figures, fault })
 }
 
 fn server(programs: &Programs, name: &str, samples: &Samples, data: &str) -> Result<Run, String> {
@@ -100,8 +121,8 @@ fn server(programs: &Programs, name: &str, samples: &Samples, data: &str) -> Res
     let count = || -> Result<(u64, f64), String> {
         if data == "plant" {
             // No sum: influxdb adds up no booleans.
-            let count = server.influx("SELECT count(v) FROM \"bool\", \"i64\", \"f32\", \"f64\"")?;
-            Ok((count as u64, samples.sum))
+            let of = |of_type: &str| server.influx(&format!("SELECT count(v) FROM \"{of_type}\""));
+            Ok(((of("bool")? + of("i64")? + of("f32")? + of("f64")?) as u64, samples.sum))
         } else {
             server.counted(FIELDS, 0)
         }

@@ -53,7 +53,7 @@ async fn measure(arguments: &Arguments, points: usize, load: Load) -> Result<Fig
     let (before_mb, cpu, start) = (memory_mb("VmRSS:"), cpu_s(), Instant::now());
     let mut fed = feed::feed(&historian, &table, load).await?;
     let (appended_cpu_s, stats) = (cpu_s() - cpu, historian.stats());
-    historian.flush().await?;
+    store::settle(&historian).await?;
     let (all_cpu_s, all_s) = (cpu_s() - cpu, start.elapsed().as_secs_f64());
     let peak_mb = memory_mb("VmHWM:");
 
@@ -72,6 +72,7 @@ async fn measure(arguments: &Arguments, points: usize, load: Load) -> Result<Fig
         .waits("ack", waits, 99)
         .with("cpu_s", appended_cpu_s)
         .with("samples_per_cpu_s", each(appended_cpu_s))
+        // With all that was left to do when the last batch was acknowledged.
         .with("all_seconds", all_s)
         .with("all_cpu_s", all_cpu_s)
         .with("all_samples_per_s", each(all_s))

@@ -60,7 +60,7 @@ impl Reader<'_> {
     async fn grow(&mut self, hours: usize) -> Result<(), Failure> {
         let until = Until::Ticks(Range2 { start: self.hours * HOUR, end: hours * HOUR });
         feed::feed(&self.historian, &self.table, Load { rows: 10_000, producers: 4, until }).await?;
-        self.historian.flush().await?;
+        store::settle(&self.historian).await?;
         self.hours = hours;
         Ok(())
     }
@@ -136,7 +136,7 @@ async fn latest(folder: &Path, arguments: &Arguments, figures: Figures) -> Resul
     let (historian, _) = store::open(folder, arguments)?;
     let until = Until::Ticks(Range2 { start: 0, end: 2 });
     feed::feed(&historian, &table, Load { rows: 10_000, producers: 4, until }).await?;
-    historian.flush().await?;
+    store::settle(&historian).await?;
     let asked: Vec<PointId> = (0..points as u32).map(PointId).collect();
     let mut waits = Vec::new();
     for _ in 0..LATEST_RUNS {

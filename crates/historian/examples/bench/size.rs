@@ -37,7 +37,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<Figures, Failure> {
         historian.append(feed::header(SourceId(1), sequence, sections)).await?;
         sequence += length as u64;
     }
-    historian.flush().await?;
+    store::settle(&historian).await?;
     let (cpu, seconds) = (cpu_s() - cpu, start.elapsed().as_secs_f64());
     store::equal(store::count(&historian, points).await?, (counts.0, counts.1, sum))?;
     historian.close().await?;

@@ -72,6 +72,7 @@ async fn fill(
     feed::feed(&historian, &table, Load { rows: 10_000, producers: 4, until }).await?;
     let log_bytes = historian.stats().log_bytes;
     if clean {
+        store::settle(&historian).await?;
         historian.close().await?;
     }
     Ok(log_bytes)

@@ -23,9 +23,17 @@ pub(crate) fn open(folder: &Path, arguments: &Arguments) -> Result<(Historian, R
     Ok(Historian::open(options)?)
 }
 
+/// Leaves nothing in memory that belongs on disk.
+///
+/// # Errors
+/// The disk refuses.
+pub(crate) async fn settle(historian: &Historian) -> Result<(), Failure> {
+    Ok(historian.flush().await?)
+}
+
 /// Usable rows, Bad rows, and the sum of the usable ones, of the points 0 to `points`.
 pub(crate) async fn count(historian: &Historian, points: u32) -> Result<(u64, u64, f64), Failure> {
-    count_of(historian, &[0..points]).await
+    count_of(historian, std::slice::from_ref(&(0..points))).await
 }
 
 /// The same of several ranges of points.
@@ -48,7 +56,7 @@ pub(crate) async fn count_of(historian: &Historian, of: &[Range<u32>]) -> Result
 /// The points that are asked for their rows: all, or of very many some that lie apart.
 pub(crate) fn asked(points: u32) -> Vec<Range<u32>> {
     if points <= ASKED_MAX {
-        return vec![0..points];
+        return std::iter::once(0..points).collect();
     }
     let start = |n: u32| {
         (u64::from(points - ASKED_EACH) * u64::from(n) / u64::from(ASKED_MAX / ASKED_EACH - 1)) as u32
