@@ -6,6 +6,7 @@ mod calibration;
 #[allow(dead_code, reason = "shared with the scenarios, which use all of it")]
 mod client;
 mod harness;
+mod historian;
 mod idle;
 mod mqtt;
 mod node;
@@ -17,8 +18,9 @@ use serde_json::{Value, json};
 
 use harness::{machine, options::Options, report::Exit};
 
-const USAGE: &str =
-    "poll | idle | mqtt | mqtt-qos0 | mqtt-qos1 | mqtt-idle | mqtt-slow | opcua-read: see bench/README.md";
+const USAGE: &str = "poll | idle | mqtt | mqtt-qos0 | mqtt-qos1 | mqtt-idle | mqtt-slow | opcua-read | historian | \
+                     historian-ingest | historian-series | historian-size | historian-read | historian-start: \
+                     see bench/README.md";
 
 fn main() {
     let mut arguments = std::env::args().skip(1);
@@ -33,7 +35,12 @@ fn main() {
         "simulator" => poll::simulator(),
         "opcua-read" => opcua::run(&options),
         "mqtt" => mqtt::CASES.iter().filter_map(|case| mqtt::run(case, &options)).max().unwrap_or(Exit::Good),
-        case => mqtt::run(case, &options).unwrap_or_else(|| {
+        "historian" => historian::CASES
+            .iter()
+            .filter_map(|case| historian::run(case, &options))
+            .max()
+            .unwrap_or(Exit::Good),
+        case => mqtt::run(case, &options).or_else(|| historian::run(case, &options)).unwrap_or_else(|| {
             println!("{USAGE}");
             std::process::exit(64)
         }),

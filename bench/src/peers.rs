@@ -2,6 +2,8 @@
 
 pub(crate) mod asyncua;
 pub(crate) mod brokers;
+pub(crate) mod columns;
+pub(crate) mod servers;
 
 use std::{
     path::{Path, PathBuf},
@@ -72,6 +74,42 @@ fn cargo_install(name: &str, version: &str) -> Result<PathBuf, String> {
     run(&mut install, &format!("{name} cannot be built"))?;
     let _removed = std::fs::remove_dir_all(folder.join("target"));
     Ok(program)
+}
+
+/// Builds a Go program with exactly what `bench/peers/<peer>/go.mod` and `go.sum` pin.
+fn go(peer: &str, package: &str) -> Result<PathBuf, String> {
+    let folder = cache(peer)?;
+    let program = folder.join("bin").join(peer);
+    if program.exists() {
+        return Ok(program);
+    }
+    for name in ["go.mod", "go.sum"] {
+        let pins = scripts(peer).join(name);
+        std::fs::copy(&pins, folder.join(name)).map_err(|e| format!("{}: {e}", pins.display()))?;
+    }
+    println!("building {peer}: this takes minutes, once");
+    let mut build = Command::new("nice");
+    build.args(["-n", "19", "go", "build", "-p", "1", "-trimpath", "-o"]).arg(&program).arg(package);
+    run(
+        build.current_dir(&folder),
+        &format!("{peer} cannot be built: Go and its module proxy are needed once"),
+    )?;
+    Ok(program)
+}
+
+/// One archive from a Maven repository, without what it depends on.
+fn maven(peer: &str, artifact: &str, archive: &str) -> Result<PathBuf, String> {
+    let folder = cache(peer)?;
+    let archive = folder.join(archive);
+    if archive.exists() {
+        return Ok(archive);
+    }
+    let mut copy = Command::new("mvn");
+    copy.args(["-q", "-B", "dependency:copy", &format!("-Dartifact={artifact}")]);
+    copy.arg(format!("-DoutputDirectory={}", folder.display()));
+    // The folder has no project of its own.
+    run(copy.current_dir(&folder), &format!("{peer}: Maven and its repository are needed once"))?;
+    if archive.exists() { Ok(archive) } else { Err(format!("{peer}: {} did not come", archive.display())) }
 }
 
 /// A Python environment with exactly what `bench/peers/<peer>/requirements.txt` pins.

@@ -25,6 +25,8 @@ pub(crate) enum Bound {
     TimesPeer(&'static str),
     /// Ours is at most so much.
     AtMost,
+    /// Ours is at least so much.
+    AtLeast,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -41,12 +43,12 @@ impl Goal {
         let contest = contests.iter().find(|c| c.title == self.title)?;
         match self.bound {
             Bound::TimesPeer(peer) => contest.ratio(self.figure, peer),
-            Bound::AtMost => contest.median(OURS, self.figure),
+            Bound::AtMost | Bound::AtLeast => contest.median(OURS, self.figure),
         }
     }
     fn verdict(&self, value: Option<f64>) -> Verdict {
         let reaches = |value: f64, goal: f64| match self.bound {
-            Bound::TimesPeer(_) => value >= goal,
+            Bound::TimesPeer(_) | Bound::AtLeast => value >= goal,
             Bound::AtMost => value <= goal,
         };
         match value {
@@ -63,6 +65,9 @@ impl Goal {
             }
             Bound::AtMost => {
                 format!("{}: {} at most {} (later {})", self.title, self.figure, self.m1, self.m2)
+            }
+            Bound::AtLeast => {
+                format!("{}: {} at least {} (later {})", self.title, self.figure, self.m1, self.m2)
             }
         }
     }
@@ -243,6 +248,8 @@ mod tests {
         assert_eq!(verdict(goal(Bound::TimesPeer("gone"), 1.0, 1.0)), Verdict::NotMeasured);
         assert_eq!(verdict(goal(Bound::AtMost, 30.0, 20.0)), Verdict::M1);
         assert_eq!(verdict(goal(Bound::AtMost, 29.0, 20.0)), Verdict::Missed);
+        assert_eq!(verdict(goal(Bound::AtLeast, 30.0, 31.0)), Verdict::M1);
+        assert_eq!(verdict(goal(Bound::AtLeast, 31.0, 31.0)), Verdict::Missed);
     }
 
     #[test]
