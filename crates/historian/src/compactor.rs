@@ -29,8 +29,8 @@ use crate::{
 
 /// How often to look whether something has come due by itself.
 const LOOK_EVERY: Duration = Duration::from_secs(60);
-/// Waiting requests; a further one waits with its sender.
-pub(crate) const REQUESTS_MAX: usize = 16;
+/// Waiting requests; a further one is refused.
+pub(crate) const REQUESTS_MAX: usize = 64;
 
 /// How much compaction may take of the machine.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -44,6 +44,26 @@ pub struct Budget {
 impl Default for Budget {
     fn default() -> Budget {
         Budget { cpu_share: 0.3, bytes_per_s: 32 << 20 }
+    }
+}
+
+/// What is said to the thread while it works.
+#[derive(Default)]
+pub(crate) struct Signals {
+    /// End, in the middle of a job if need be.
+    pub(crate) stop: AtomicBool,
+    /// Someone waits: do without rests.
+    pub(crate) hurry: AtomicBool,
+    /// A [`Request::Look`] is on its way.
+    pub(crate) look: AtomicBool,
+}
+
+impl Signals {
+    fn must_stop(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+    fn may_rest(&self) -> bool {
+        !self.must_stop() && !self.hurry.load(Ordering::Relaxed)
     }
 }
 
@@ -65,7 +85,7 @@ pub(crate) struct Compactor {
     /// `None`: only when asked.
     pub(crate) budget: Option<Budget>,
     pub(crate) queue: mpsc::WeakSender<Command>,
-    pub(crate) stop: Arc<AtomicBool>,
+    pub(crate) signals: Arc<Signals>,
     /// Segments that hold damage: they stay as they are until the next start.
     pub(crate) spared: Vec<u64>,
 }
@@ -73,13 +93,15 @@ pub(crate) struct Compactor {
 impl Compactor {
     /// Works until nobody can ask it for more.
     pub(crate) fn run(mut self, requests: Receiver<Request>) {
-        while !self.stop.load(Ordering::Relaxed) {
+        while !self.signals.must_stop() {
             match requests.recv_timeout(LOOK_EVERY) {
                 Ok(Request::All(reply)) => {
+                    self.signals.hurry.store(false, Ordering::Relaxed);
                     // Who went away does not need the answer.
                     let _ = reply.send(self.compact(None, true));
                 }
                 Ok(Request::Look) | Err(RecvTimeoutError::Timeout) => {
+                    self.signals.look.store(false, Ordering::Relaxed);
                     if let Some(budget) = self.budget
                         && let Err(error) = self.compact(Some(budget), false)
                         && error != CompactError::Closed
@@ -171,7 +193,7 @@ impl Compactor {
         let outcome = match job.into {
             None => Ok(Vec::new()),
             Some(into) => {
-                let mut pace = Pace::new(budget, &self.stop);
+                let mut pace = Pace::new(budget, &self.signals);
                 let mut work = Work {
                     disk: &self.shared.disk,
                     dir: &self.dir,
@@ -216,7 +238,7 @@ impl Compactor {
 /// Rests so that compaction keeps to its budget.
 struct Pace<'a> {
     budget: Option<Budget>,
-    stop: &'a AtomicBool,
+    signals: &'a Signals,
     began: Instant,
     bytes: u64,
 }
@@ -225,16 +247,16 @@ impl<'a> Pace<'a> {
     /// The longest rest without a look at whether to stop.
     const REST_MAX: Duration = Duration::from_millis(200);
 
-    fn new(budget: Option<Budget>, stop: &'a AtomicBool) -> Pace<'a> {
-        Pace { budget, stop, began: Instant::now(), bytes: 0 }
+    fn new(budget: Option<Budget>, signals: &'a Signals) -> Pace<'a> {
+        Pace { budget, signals, began: Instant::now(), bytes: 0 }
     }
 
     /// After some work; `bytes` have been written to the file at hand.
     fn go_on(&mut self, bytes: u64) -> bool {
-        if self.stop.load(Ordering::Relaxed) {
+        if self.signals.must_stop() {
             return false;
         }
-        let Some(budget) = self.budget else { return true };
+        let Some(budget) = self.budget.filter(|_| self.signals.may_rest()) else { return true };
         let worked = self.began.elapsed();
         let written = bytes.saturating_sub(self.bytes);
         let for_cpu = worked.mul_f64((1.0 / budget.cpu_share.clamp(0.01, 1.0)) - 1.0);
@@ -244,7 +266,7 @@ impl<'a> Pace<'a> {
         if rest < Duration::from_millis(4) {
             return true;
         }
-        while !rest.is_zero() && !self.stop.load(Ordering::Relaxed) {
+        while !rest.is_zero() && self.signals.may_rest() {
             let part = rest.min(Self::REST_MAX);
             thread::sleep(part);
             rest -= part;
@@ -257,14 +279,14 @@ impl<'a> Pace<'a> {
 /// The handle on the thread.
 pub(crate) struct CompactorThread {
     pub(crate) requests: SyncSender<Request>,
-    pub(crate) stop: Arc<AtomicBool>,
+    pub(crate) signals: Arc<Signals>,
     pub(crate) thread: Mutex<Option<thread::JoinHandle<()>>>,
 }
 
 impl CompactorThread {
     /// Ends the thread, in the middle of a job if need be.
     pub(crate) fn join(&self) {
-        self.stop.store(true, Ordering::Relaxed);
+        self.signals.stop.store(true, Ordering::Relaxed);
         let _ = self.requests.try_send(Request::Look);
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(Err(_)) = thread.map(thread::JoinHandle::join) {

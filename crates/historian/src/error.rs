@@ -200,6 +200,12 @@ pub enum CompactError {
         /// The store's version.
         found: u32,
     },
+    /// Too many ask for it at once.
+    #[error("{max} requests for compaction wait already: ask again once they are done")]
+    Busy {
+        /// Requests that may wait.
+        max: usize,
+    },
     /// The disk failed or is full.
     #[error("compaction: {cause}: free space or check the disk; the segments stay as they are")]
     Io {

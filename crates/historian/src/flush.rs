@@ -149,8 +149,10 @@ impl Writer {
         match installed {
             Ok(()) => {
                 self.let_go();
-                // One that is busy looks again by itself.
-                let _ = self.compactor.try_send(Request::Look);
+                // One request says as much as many; one that is busy looks again by itself.
+                if !self.signals.look.swap(true, Ordering::Relaxed) {
+                    let _ = self.compactor.try_send(Request::Look);
+                }
                 Ok(())
             }
             Err((error, doubtful)) => {

@@ -60,8 +60,8 @@ use std::{
     pin::Pin,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
-        mpsc::sync_channel,
+        atomic::Ordering,
+        mpsc::{TrySendError, sync_channel},
     },
     thread::{self, JoinHandle},
 };
@@ -70,7 +70,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use types::{Aggregate, Latest, PointId, SampleBatch, Section, SourceId};
 
 use crate::{
-    compactor::{Compactor, CompactorThread, Request},
+    compactor::{Compactor, CompactorThread, Request, Signals},
     shared::Shared,
     writer::{Command, Entry},
 };
@@ -145,15 +145,15 @@ impl Historian {
         let dir = options.dir.clone();
         let (queue, commands) = mpsc::channel(QUEUE_BATCHES_MAX);
         let (requests, asked) = sync_channel(compactor::REQUESTS_MAX);
+        let signals = Arc::new(Signals::default());
         let (now, terms, budget) = (options.now.clone(), options.terms, options.budget);
         let chunk_rows = (options.chunk_rows * 4).clamp(1, COMPACT_CHUNK_ROWS);
-        let (writer, recovery) = open::open(options, queue.downgrade(), requests.clone())?;
+        let (writer, recovery) = open::open(options, queue.downgrade(), requests.clone(), signals.clone())?;
         let shared = writer.shared.clone();
         let thread = thread::Builder::new()
             .name("historian-log".into())
             .spawn(move || writer.run(commands))
             .map_err(OpenError::io("starting the writer thread for", &dir))?;
-        let stop = Arc::new(AtomicBool::new(false));
         let compactor = Compactor {
             shared: shared.clone(),
             dir: dir.clone(),
@@ -162,14 +162,14 @@ impl Historian {
             chunk_rows,
             budget,
             queue: queue.downgrade(),
-            stop: stop.clone(),
+            signals: signals.clone(),
             spared: Vec::new(),
         };
         let compacting = thread::Builder::new()
             .name("historian-compact".into())
             .spawn(move || compactor.run(asked))
             .map_err(OpenError::io("starting the compaction thread for", &dir))?;
-        let compactor = CompactorThread { requests, stop, thread: Mutex::new(Some(compacting)) };
+        let compactor = CompactorThread { requests, signals, thread: Mutex::new(Some(compacting)) };
         let inner = Inner {
             shared,
             queue: Some(queue),
@@ -331,8 +331,11 @@ impl Historian {
         let inner = self.inner.clone();
         Box::pin(async move {
             let (reply, answer) = oneshot::channel();
-            let sent = inner.compactor.requests.try_send(Request::All(reply));
-            sent.map_err(|_| CompactError::Closed)?;
+            inner.compactor.signals.hurry.store(true, Ordering::Relaxed);
+            inner.compactor.requests.try_send(Request::All(reply)).map_err(|error| match error {
+                TrySendError::Full(_) => CompactError::Busy { max: compactor::REQUESTS_MAX },
+                TrySendError::Disconnected(_) => CompactError::Closed,
+            })?;
             answer.await.unwrap_or(Err(CompactError::Closed))
         })
     }

@@ -14,7 +14,7 @@ use crate::{
     Damage, OpenError, Options, Recovery,
     admission::{Admission, admit},
     chunk::{Kind, Want},
-    compactor::Request,
+    compactor::{Request, Signals},
     disk::{Disk, read_whole},
     flush::sorted,
     format::{HeaderError, VERSION, file_name, file_number},
@@ -37,6 +37,7 @@ pub(crate) fn open(
     options: Options,
     wake: mpsc::WeakSender<Command>,
     compactor: SyncSender<Request>,
+    signals: Arc<Signals>,
 ) -> Result<(Writer, Recovery), OpenError> {
     let (disk, dir) = (options.disk.clone(), options.dir.clone());
     let mut recovery = Recovery::default();
@@ -113,6 +114,7 @@ pub(crate) fn open(
         flushing: None,
         obsolete: Vec::new(),
         compactor,
+        signals,
         wake,
         _lock: lock,
     };

@@ -197,10 +197,46 @@ impl Summary {
     fn add_each(&mut self, rows: &Rows, range: Range<usize>, value: impl Fn(usize) -> Option<f64>) {
         let is_text = matches!(rows.values, Values::String(_) | Values::Bytes(_));
         for row in range {
-            let quality = rows.quality(row);
+            let (time, quality) = (rows.times[row], rows.quality(row));
             let figure = value(row).filter(|figure| !quality.is_bad() && !figure.is_nan());
             let bad = quality.is_bad() || (figure.is_none() && !is_text);
-            self.join(&Summary::of_row(rows.times[row], figure, bad, quality));
+            match self.rows {
+                0 => *self = Summary::of_row(time, figure, bad, quality),
+                _ => self.add_row(time, figure, bad, quality),
+            }
+        }
+    }
+
+    /// The same as joining the summary of one row, in less time: compaction does it for every row.
+    fn add_row(&mut self, time: Time, figure: Option<f64>, bad: bool, quality: Quality) {
+        let ns = time.0.saturating_sub(self.last_time.0);
+        let held = self.ends_in_a_figure();
+        if held {
+            self.step.add(self.last.value, ns);
+        }
+        if let Some(value) = figure {
+            let at = At { time, value };
+            if held {
+                self.linear.add(f64::midpoint(self.last.value, value), ns);
+            }
+            if self.figures == 0 {
+                (self.first, self.min, self.max) = (at, at, at);
+            }
+            if value < self.min.value {
+                self.min = at;
+            }
+            if value > self.max.value {
+                self.max = at;
+            }
+            self.last = at;
+            self.sum += value;
+            self.figures += 1;
+        }
+        self.last_time = time;
+        self.rows += 1;
+        self.bad += u64::from(bad);
+        if severity(quality) > severity(self.worst) {
+            self.worst = quality;
         }
     }
 }

@@ -16,7 +16,7 @@ use types::{BatchHeader, Now, Section, SourceId, Time};
 use crate::{
     AppendError, Appended, FlushError, UpkeepError,
     admission::{Admission, admit},
-    compactor::Request,
+    compactor::{Request, Signals},
     deletion::Scope,
     flush::Flushing,
     log::{CommitError, Log, stamp_record},
@@ -88,6 +88,7 @@ pub(crate) struct Writer {
     pub(crate) obsolete: Vec<(u64, Weak<Segment>)>,
     /// Tells the compactor that something may be due.
     pub(crate) compactor: SyncSender<Request>,
+    pub(crate) signals: Arc<Signals>,
     /// Tells this thread to look at what another one has done.
     pub(crate) wake: mpsc::WeakSender<Command>,
     /// Keeps other processes out; released when the thread ends.

@@ -20,6 +20,7 @@ mod read;
 mod size;
 mod start;
 mod store;
+mod trend;
 
 use arguments::Arguments;
 
@@ -36,13 +37,15 @@ fn main() -> Result<(), Failure> {
         "series" => runtime.block_on(ingest::series(&arguments))?,
         "size" => runtime.block_on(size::run(&arguments))?,
         "read" => runtime.block_on(read::run(&arguments))?,
+        "trend" => runtime.block_on(trend::run(&arguments))?,
         "start" => runtime.block_on(start::run(&arguments))?,
         "open" => runtime.block_on(start::open(&arguments))?,
         "data" => size::write(&arguments)?,
         other => {
-            return Err(
-                format!("unknown command `{other}`: ingest, series, size, read, start or data").into()
-            );
+            return Err(format!(
+                "unknown command `{other}`: ingest, series, size, read, trend, start or data"
+            )
+            .into());
         }
     };
     arguments.all_known()?;

@@ -116,6 +116,7 @@ impl Reader<'_> {
             to: Time(self.table.time(ticks.end)),
             limit_rows: 2 * HOUR,
             newest_first: false,
+            known_at: None,
         };
         let start = Instant::now();
         let sections = self.historian.range(query).await?;

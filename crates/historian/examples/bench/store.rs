@@ -23,12 +23,14 @@ pub(crate) fn open(folder: &Path, arguments: &Arguments) -> Result<(Historian, R
     Ok(Historian::open(options)?)
 }
 
-/// Leaves nothing in memory that belongs on disk.
+/// Leaves nothing in memory that belongs on disk, and the files as compaction leaves them.
 ///
 /// # Errors
 /// The disk refuses.
 pub(crate) async fn settle(historian: &Historian) -> Result<(), Failure> {
-    Ok(historian.flush().await?)
+    historian.flush().await?;
+    historian.compact().await?;
+    Ok(())
 }
 
 /// Usable rows, Bad rows, and the sum of the usable ones, of the points 0 to `points`.
