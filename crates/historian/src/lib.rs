@@ -49,7 +49,7 @@ pub use compactor::Budget;
 pub use deletion::{Deletion, Hold, Scope};
 pub use disk::{Disk, DiskFile, RealDisk};
 pub use error::{AppendError, CompactError, Damage, FlushError, OpenError, ReadError, UpkeepError};
-pub use options::Options;
+pub use options::{CHUNK_ROWS, COMPACT_CHUNK_ROWS, MEMORY_BYTES, Options};
 pub use query::{
     AggregateQuery, Appended, Compacted, RangeQuery, Recovery, SourceState, Stats, Terms, Trend, TrendQuery,
 };
@@ -78,8 +78,6 @@ use crate::{
 /// A boxed future that owns all it needs.
 pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
-/// Rows that may wait in memory for a segment when the owner names no figure: 256 MiB, about 10 million samples.
-pub const MEMORY_BYTES: usize = 256 << 20;
 /// Batches that may wait for the log; the next append waits for a place.
 const QUEUE_BATCHES_MAX: usize = 1024;
 /// Bytes of log records that may wait for the log; the next append waits for a place.
@@ -88,11 +86,6 @@ const QUEUE_BYTES_MAX: usize = 64 << 20;
 const READERS_MAX: usize = 4;
 /// The largest batch, as bytes of its log record.
 pub const RECORD_BYTES_MAX: usize = 64 << 20;
-/// Rows of a chunk, and so the most that one damaged place can hide.
-pub const CHUNK_ROWS: usize = 4096;
-/// The same of a chunk that compaction wrote.
-pub const COMPACT_CHUNK_ROWS: usize = 16_384;
-
 /// A store of samples: a cheap handle, to be cloned. The store closes when the last one is dropped; rows in memory then
 /// stay in the log and are read back at the next open. That drop waits for the writer thread to finish the group at hand.
 /// [`Historian::close`] leaves nothing to read back.

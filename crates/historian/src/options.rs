@@ -4,7 +4,14 @@ use std::{path::PathBuf, sync::Arc};
 
 use types::Now;
 
-use crate::{Budget, CHUNK_ROWS, Disk, MEMORY_BYTES, RealDisk, Terms};
+use crate::{Budget, Disk, RealDisk, Terms};
+
+/// Rows that may wait in memory for a segment when the owner names no figure: 256 MiB, about 10 million samples.
+pub const MEMORY_BYTES: usize = 256 << 20;
+/// Rows of a chunk, and so the most that one damaged place can hide.
+pub const CHUNK_ROWS: usize = 4096;
+/// The same of a chunk that compaction wrote.
+pub const COMPACT_CHUNK_ROWS: usize = 16_384;
 
 /// How to open a store.
 pub struct Options {
