@@ -4,7 +4,7 @@ use super::{
     Effort,
     decimal::{Scale, join, scale, split},
     id,
-    ints::{PCO_LEVEL, each_ints, put_ints, take_ints},
+    ints::{each_ints, put_ints, take_ints},
     number::{Float, keep_smaller},
     pcodec,
 };
@@ -12,6 +12,8 @@ use crate::codec::{Cursor, Malformed, put_varint};
 
 /// Values tried to see whether pco is worth its time.
 const TRIAL_ROWS: usize = 512;
+/// pco's own default; above it, time rises steeply for next to nothing.
+const PCO_LEVEL: usize = 8;
 /// pco's level for that and for what follows from it.
 const PCO_LEVEL_HOT: usize = 4;
 /// Fewer values than this are not worth pco's metadata.
