@@ -3,8 +3,8 @@
 //! ```text
 //! block   = base zigzag, a wrapping difference from the base of the block before, the first from 0
 //!           · width u8: bits of a number, 0 to 64; 128 is added when patches follow · [patches] · numbers (bits.rs)
-//! patches = count varint · per patch, by rising position: position less the one before less 1 (the first: position)
-//!           varint · the bits that do not fit into the width varint
+//! patches = count varint · bytes u8, 1, 2, 4 or 8 · per patch its position u16 · per patch, in so many bytes, the bits
+//!           that do not fit into the width
 //! value   = base + number + (patch << width), wrapping
 //! ```
 
@@ -15,8 +15,6 @@ use crate::codec::{Cursor, Malformed, put_varint, put_zigzag};
 const PATCHED: u8 = 0x80;
 /// Values looked at to guess a base and width that leave outliers out.
 const SAMPLE: usize = 32;
-/// What a patch is taken to cost beyond every seven bits that it carries.
-const PATCH_BYTES: usize = 3;
 
 /// How a block is written.
 #[derive(Clone, Copy)]
@@ -66,16 +64,17 @@ fn patched(block: &[i64], base: i64) -> Plan {
     for v in block {
         widths[width_of(v.wrapping_sub(base) as u64) as usize] += 1;
     }
-    let mut best = Plan { base, width: 64, patched: false, bytes: usize::MAX };
-    // Downwards, so that what is wider, and by how many bits, adds up on the way.
-    let (mut wider, mut beyond) = (0, 0);
-    for width in (0..=64).rev() {
-        let bytes = 3 + packed_bytes(block.len(), width as u32) + wider * PATCH_BYTES + beyond / 7;
+    let most = widths.iter().rposition(|n| *n > 0).unwrap_or(0);
+    let mut best = Plan { base, width: most as u32, patched: false, bytes: usize::MAX };
+    // Downwards, so that what is wider adds up on the way.
+    let mut wider = 0;
+    for width in (0..=most).rev() {
+        let patch = 2 + (most - width).div_ceil(8).next_power_of_two();
+        let bytes = 5 + packed_bytes(block.len(), width as u32) + wider * patch;
         if bytes < best.bytes {
             best = Plan { base, width: width as u32, patched: wider > 0, bytes };
         }
         wider += widths[width];
-        beyond += wider;
     }
     best
 }
@@ -100,14 +99,18 @@ pub(super) fn put_blocks(out: &mut Vec<u8>, values: &[i64], plans: &[Plan]) {
 
 /// Appends what exceeds the width and cuts it off.
 fn put_patches(out: &mut Vec<u8>, numbers: &mut [u64], width: u32) {
-    put_varint(out, numbers.iter().filter(|v| **v > mask(width)).count() as u64);
-    let mut next = 0;
+    let (mut places, mut highs, mut all) = (Vec::new(), Vec::new(), 0);
     for (at, number) in numbers.iter_mut().enumerate().filter(|(_, v)| **v > mask(width)) {
-        put_varint(out, (at - next) as u64);
-        put_varint(out, *number >> width);
+        places.push(at as u16);
+        highs.push(*number >> width);
+        all |= *number >> width;
         *number &= mask(width);
-        next = at + 1;
     }
+    let bytes = width_of(all).div_ceil(8).next_power_of_two() as u8;
+    put_varint(out, places.len() as u64);
+    out.push(bytes);
+    out.extend(places.iter().flat_map(|at| at.to_le_bytes()));
+    out.extend(highs.iter().flat_map(|high| high.to_le_bytes().into_iter().take(usize::from(bytes))));
 }
 
 /// Reads so many values, block after block, and hands each block on.
@@ -116,7 +119,7 @@ pub(super) fn each_block(
     rows: usize,
     sink: &mut impl FnMut(&mut [i64]),
 ) -> Result<(), Malformed> {
-    let (mut base, mut patches, mut place) = (0i64, Vec::new(), [0; BLOCK]);
+    let (mut base, mut place) = (0i64, [0; BLOCK]);
     for from in (0..rows).step_by(BLOCK) {
         let block = &mut place[..BLOCK.min(rows - from)];
         base = base.wrapping_add(cursor.zigzag()?);
@@ -125,30 +128,51 @@ pub(super) fn each_block(
         if width > u64::BITS || (width == u64::BITS && byte & PATCHED != 0) {
             return Err(Malformed("a packed number is wider than 64 bits"));
         }
-        patches.clear();
-        if byte & PATCHED != 0 {
-            take_patches(cursor, block.len(), &mut patches)?;
-        }
+        let patches = if byte & PATCHED != 0 { Some(Patches::take(cursor)?) } else { None };
         unpack(cursor, block, width, base)?;
-        for (at, high) in &patches {
-            block[*at] = block[*at].wrapping_add((high << width) as i64);
+        if let Some(patches) = &patches {
+            add_patches(patches, block, width)?;
         }
         sink(block);
     }
     Ok(())
 }
 
-fn take_patches(cursor: &mut Cursor<'_>, len: usize, out: &mut Vec<(usize, u64)>) -> Result<(), Malformed> {
-    let mut next = 0;
-    for _ in 0..cursor.count()? {
-        let gap = usize::try_from(cursor.varint()?).unwrap_or(usize::MAX);
-        match usize::checked_add(next, gap) {
-            Some(at) if at < len => {
-                out.push((at, cursor.varint()?));
-                next = at + 1;
-            }
-            _ => return Err(Malformed("a patch is outside its block")),
+/// Adds to numbers what did not fit into the width.
+fn add_patches(patches: &Patches<'_>, block: &mut [i64], width: u32) -> Result<(), Malformed> {
+    fn add<const N: usize>(
+        patches: &Patches<'_>,
+        block: &mut [i64],
+        high: impl Fn([u8; N]) -> u64,
+    ) -> Result<(), Malformed> {
+        for (at, bytes) in patches.places.iter().zip(patches.highs.as_chunks().0) {
+            let v = block.get_mut(usize::from(u16::from_le_bytes(*at)));
+            let v = v.ok_or(Malformed("a patch is outside its block"))?;
+            *v = v.wrapping_add(high(*bytes) as i64);
         }
+        Ok(())
     }
-    Ok(())
+    match patches.bytes {
+        1 => add(patches, block, |b| u64::from(u8::from_le_bytes(b)) << width),
+        2 => add(patches, block, |b| u64::from(u16::from_le_bytes(b)) << width),
+        4 => add(patches, block, |b| u64::from(u32::from_le_bytes(b)) << width),
+        _ => add(patches, block, |b| u64::from_le_bytes(b) << width),
+    }
+}
+
+/// What does not fit into the width of a block.
+struct Patches<'a> {
+    places: &'a [[u8; 2]],
+    bytes: usize,
+    highs: &'a [u8],
+}
+
+impl<'a> Patches<'a> {
+    fn take(cursor: &mut Cursor<'a>) -> Result<Patches<'a>, Malformed> {
+        let (count, bytes) = (cursor.count()?, usize::from(cursor.u8()?));
+        if !matches!(bytes, 1 | 2 | 4 | 8) || count > BLOCK {
+            return Err(Malformed("unknown shape of patches"));
+        }
+        Ok(Patches { places: cursor.bytes(count * 2)?.as_chunks().0, bytes, highs: cursor.bytes(count * bytes)? })
+    }
 }

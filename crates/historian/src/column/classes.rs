@@ -37,6 +37,10 @@ fn folded(v: i64) -> u64 {
     (v << 1 ^ v >> 63) as u64
 }
 
+fn unfolded(number: u64) -> i64 {
+    (number >> 1) as i64 ^ -((number & 1) as i64)
+}
+
 fn number(v: i64, base: i64, fold: bool) -> u64 {
     let above = v.wrapping_sub(base);
     if fold { folded(above) } else { above as u64 }
@@ -132,7 +136,7 @@ pub(super) fn put_classes(out: &mut Vec<u8>, values: &[i64], plan: &Plan) {
 /// What a class stands for.
 #[derive(Clone, Copy, Default)]
 struct Class {
-    low: u64,
+    low: i64,
     bits: u32,
 }
 
@@ -158,43 +162,65 @@ pub(super) fn each_class(
             return Err(Malformed("a class is beyond 64 bits"));
         }
         most = most.max(bits);
-        classes[usize::from(class)] = Class { low, bits };
+        classes[usize::from(class)] = Class { low: low as i64, bits };
+    }
+    if most == 0 {
+        for class in &mut classes {
+            let number = class.low as u64;
+            class.low = if fold { unfolded(number) } else { number as i64 }.wrapping_add(base);
+        }
     }
     let (mut of, mut place) = ([0; BLOCK], [0; BLOCK]);
     for from in (0..rows).step_by(BLOCK) {
         let n = BLOCK.min(rows - from);
         let (of, place) = (&mut of[..n], &mut place[..n]);
         steps.take(of);
-        if most <= NEAR {
-            add_rests(place, of, &classes, &mut rests, |rests, bits| {
-                let rest = rests.peek() & ((1 << bits) - 1);
-                rests.skip(bits);
-                rest
-            });
+        match most {
+            0 => place.iter_mut().zip(&*of).for_each(|(v, of)| *v = classes[usize::from(*of)].low),
+            1..=14 => add_rests::<4>(place, of, &classes, &mut rests),
+            15..=28 => add_rests::<2>(place, of, &classes, &mut rests),
+            29..=NEAR => add_rests::<1>(place, of, &classes, &mut rests),
+            _ => {
+                for (v, of) in place.iter_mut().zip(&*of) {
+                    let class = classes[usize::from(*of)];
+                    *v = class.low | rests.take(class.bits) as i64;
+                }
+            }
+        }
+        if most == 0 {
+            // Their values are in the table already.
+        } else if fold {
+            place.iter_mut().for_each(|v| *v = unfolded(*v as u64).wrapping_add(base));
         } else {
-            add_rests(place, of, &classes, &mut rests, |rests, bits| rests.take(bits));
+            place.iter_mut().for_each(|v| *v = v.wrapping_add(base));
         }
-        if fold {
-            place.iter_mut().for_each(|v| *v = (*v as u64 >> 1) as i64 ^ -(*v & 1));
-        }
-        place.iter_mut().for_each(|v| *v = v.wrapping_add(base));
         sink(place);
     }
     steps.end()?;
     rests.end()
 }
 
-fn add_rests<'a>(
+/// Numbers of classes whose rests are so short that one load has those of `N` of them.
+fn add_rests<const N: usize>(
     place: &mut [i64],
     of: &[u8],
     classes: &[Class; CLASSES],
-    rests: &mut BitReader<'a>,
-    mut take: impl FnMut(&mut BitReader<'a>, u32) -> u64,
+    rests: &mut BitReader<'_>,
 ) {
     let mut reader = *rests;
-    for (place, of) in place.iter_mut().zip(of) {
+    let ((places, last), (of, last_of)) = (place.as_chunks_mut::<N>(), of.as_chunks::<N>());
+    for (place, of) in places.iter_mut().zip(of) {
+        let (near, mut taken) = (reader.peek(), 0);
+        for (v, of) in place.iter_mut().zip(of) {
+            let class = classes[usize::from(*of)];
+            *v = class.low | (near >> taken & ((1 << class.bits) - 1)) as i64;
+            taken += class.bits;
+        }
+        reader.skip(taken);
+    }
+    for (v, of) in last.iter_mut().zip(last_of) {
         let class = classes[usize::from(*of)];
-        *place = (class.low | take(&mut reader, class.bits)) as i64;
+        *v = class.low | reader.take(class.bits) as i64;
     }
     *rests = reader;
 }

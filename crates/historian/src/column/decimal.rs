@@ -40,7 +40,7 @@ const HALVES: [(f64, f64); 8] = {
     }
     halves
 };
-const HALVES_MAX: u64 = 1 << 27;
+const HALVES_MAX: i64 = 1 << 27;
 
 /// How digits become a float.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -166,7 +166,7 @@ pub(super) fn join<F: Float>(out: &mut Vec<F>, digits: &[i64], scale: Scale) {
     // One loop for each operation, or the choice would be made for every value.
     match scale {
         Scale::Over(power)
-            if usize::from(power) < HALVES.len() && digits.iter().all(|d| d.unsigned_abs() < HALVES_MAX) =>
+            if usize::from(power) < HALVES.len() && all_below_halves_max(digits) =>
         {
             let (high, low) = HALVES[usize::from(power)];
             out.extend(digits.iter().map(|d| F::narrow(whole(*d) * high + whole(*d) * low)));
@@ -182,6 +182,11 @@ pub(super) fn join<F: Float>(out: &mut Vec<F>, digits: &[i64], scale: Scale) {
     }
 }
 
+/// Without a way out of the loop, so that several are looked at at once.
+fn all_below_halves_max(digits: &[i64]) -> bool {
+    digits.iter().fold(0, |all, d| all | d.wrapping_add(HALVES_MAX - 1) as u64) < 2 * HALVES_MAX as u64
+}
+
 /// The reverse of rounding; exact for all that a writer makes, and quicker than a conversion.
 fn whole(digits: i64) -> f64 {
     f64::from_bits(digits.wrapping_add(ROUNDER.to_bits() as i64) as u64) - ROUNDER
@@ -194,7 +199,7 @@ mod tests {
     #[test]
     fn halves_give_what_the_division_gives() {
         for power in 0..HALVES.len() as u8 {
-            let near = (0..300_000).chain((HALVES_MAX as i64 - 300_000)..HALVES_MAX as i64);
+            let near = (0..300_000).chain(HALVES_MAX - 300_000..HALVES_MAX);
             for digits in near.chain((0..2_000_000).map(|i| i * 67)).map(|d| [d, -d]) {
                 let mut values: Vec<f64> = Vec::new();
                 join(&mut values, &digits, Scale::Over(power));
