@@ -51,6 +51,7 @@ mod decimal;
 mod floats;
 mod ints;
 mod number;
+mod part;
 mod pcodec;
 mod stream;
 #[cfg(test)]

@@ -8,7 +8,10 @@
 //! value   = base + number + (patch << width), wrapping
 //! ```
 
-use super::bits::{BLOCK, mask, pack, packed_bytes, unpack, width_of};
+use super::{
+    bits::{BLOCK, mask, pack, packed_bytes, unpack32, unpack64, width_of},
+    part::{Narrow, Part},
+};
 use crate::codec::{Cursor, Malformed, put_varint, put_zigzag};
 
 /// Added to the width when patches follow.
@@ -117,7 +120,7 @@ fn put_patches(out: &mut Vec<u8>, numbers: &mut [u64], width: u32) {
 pub(super) fn each_block(
     cursor: &mut Cursor<'_>,
     rows: usize,
-    sink: &mut impl FnMut(&mut [i64]),
+    sink: &mut impl FnMut(Part<'_>),
 ) -> Result<(), Malformed> {
     let (mut base, mut place) = (0i64, [0; BLOCK]);
     for from in (0..rows).step_by(BLOCK) {
@@ -128,39 +131,49 @@ pub(super) fn each_block(
         if width > u64::BITS || (width == u64::BITS && byte & PATCHED != 0) {
             return Err(Malformed("a packed number is wider than 64 bits"));
         }
-        let patches = if byte & PATCHED != 0 { Some(Patches::take(cursor)?) } else { None };
-        unpack(cursor, block, width, base)?;
-        if let Some(patches) = &patches {
-            add_patches(patches, block, width)?;
+        let patches = if byte & PATCHED != 0 { Patches::take(cursor)? } else { Patches::default() };
+        match bounds(base, width + 8 * patches.bytes as u32) {
+            Some((low, high)) => {
+                unpack32(cursor, block, width, low)?;
+                patches.add(block, |v, high| *v = v.wrapping_add((high << width) as i32))?;
+                sink(Part::Narrow(Narrow { values: block, low, high }));
+            }
+            None => wide_block(cursor, block, width, base, &patches, sink)?,
         }
-        sink(block);
     }
     Ok(())
 }
 
-/// Adds to numbers what did not fit into the width.
-fn add_patches(patches: &Patches<'_>, block: &mut [i64], width: u32) -> Result<(), Malformed> {
-    fn add<const N: usize>(
-        patches: &Patches<'_>,
-        block: &mut [i64],
-        high: impl Fn([u8; N]) -> u64,
-    ) -> Result<(), Malformed> {
-        for (at, bytes) in patches.places.iter().zip(patches.highs.as_chunks().0) {
-            let v = block.get_mut(usize::from(u16::from_le_bytes(*at)));
-            let v = v.ok_or(Malformed("a patch is outside its block"))?;
-            *v = v.wrapping_add(high(*bytes) as i64);
-        }
-        Ok(())
+/// The bounds of numbers of so many bits above a base, when both have 32 bits.
+fn bounds(base: i64, width: u32) -> Option<(i32, i32)> {
+    let high = base.checked_add(i64::try_from(mask(width.min(u64::BITS))).ok()?)?;
+    Some((i32::try_from(base).ok()?, i32::try_from(high).ok()?))
+}
+
+fn wide_block(
+    cursor: &mut Cursor<'_>,
+    narrow: &mut [i32],
+    width: u32,
+    base: i64,
+    patches: &Patches<'_>,
+    sink: &mut impl FnMut(Part<'_>),
+) -> Result<(), Malformed> {
+    let mut place = [0; BLOCK];
+    let block = &mut place[..narrow.len()];
+    if width <= u32::BITS {
+        unpack32(cursor, narrow, width, 0)?;
+        let above = block.iter_mut().zip(narrow);
+        above.for_each(|(to, v)| *to = base.wrapping_add(i64::from(*v as u32)));
+    } else {
+        unpack64(cursor, block, width, base)?;
     }
-    match patches.bytes {
-        1 => add(patches, block, |b| u64::from(u8::from_le_bytes(b)) << width),
-        2 => add(patches, block, |b| u64::from(u16::from_le_bytes(b)) << width),
-        4 => add(patches, block, |b| u64::from(u32::from_le_bytes(b)) << width),
-        _ => add(patches, block, |b| u64::from_le_bytes(b) << width),
-    }
+    patches.add(block, |v, high| *v = v.wrapping_add((high << width) as i64))?;
+    sink(Part::Wide(block));
+    Ok(())
 }
 
 /// What does not fit into the width of a block.
+#[derive(Default)]
 struct Patches<'a> {
     places: &'a [[u8; 2]],
     bytes: usize,
@@ -174,5 +187,26 @@ impl<'a> Patches<'a> {
             return Err(Malformed("unknown shape of patches"));
         }
         Ok(Patches { places: cursor.bytes(count * 2)?.as_chunks().0, bytes, highs: cursor.bytes(count * bytes)? })
+    }
+    /// Calls back with each number to be patched, and the bits above its width.
+    fn add<T>(&self, block: &mut [T], patch: impl Fn(&mut T, u64)) -> Result<(), Malformed> {
+        match self.bytes {
+            0 => Ok(()),
+            1 => self.add_each(block, |at, bytes| patch(at, u8::from_le_bytes(bytes).into())),
+            2 => self.add_each(block, |at, bytes| patch(at, u16::from_le_bytes(bytes).into())),
+            4 => self.add_each(block, |at, bytes| patch(at, u32::from_le_bytes(bytes).into())),
+            _ => self.add_each(block, |at, bytes| patch(at, u64::from_le_bytes(bytes))),
+        }
+    }
+    fn add_each<T, const N: usize>(
+        &self,
+        block: &mut [T],
+        patch: impl Fn(&mut T, [u8; N]),
+    ) -> Result<(), Malformed> {
+        for (at, high) in self.places.iter().zip(self.highs.as_chunks().0) {
+            let v = block.get_mut(usize::from(u16::from_le_bytes(*at)));
+            patch(v.ok_or(Malformed("a patch is outside its block"))?, *high);
+        }
+        Ok(())
     }
 }

@@ -12,6 +12,7 @@
 use super::{
     ans::{CLASSES, Counts, LOGS, Steps},
     bits::{BLOCK, mask},
+    part::{Narrow, Part},
     stream::{BitReader, BitWriter, NEAR, put_counted, take_counted},
 };
 use crate::codec::{Cursor, Malformed, put_zigzag};
@@ -135,8 +136,8 @@ pub(super) fn put_classes(out: &mut Vec<u8>, values: &[i64], plan: &Plan) {
 
 /// What a class stands for.
 #[derive(Clone, Copy, Default)]
-struct Class {
-    low: i64,
+struct Class<T> {
+    low: T,
     bits: u32,
 }
 
@@ -144,7 +145,7 @@ struct Class {
 pub(super) fn each_class(
     cursor: &mut Cursor<'_>,
     rows: usize,
-    sink: &mut impl FnMut(&mut [i64]),
+    sink: &mut impl FnMut(Part<'_>),
 ) -> Result<(), Malformed> {
     let base = cursor.zigzag()?;
     let (shape, log) = (cursor.u8()?, u32::from(cursor.u8()?));
@@ -164,48 +165,76 @@ pub(super) fn each_class(
         most = most.max(bits);
         classes[usize::from(class)] = Class { low: low as i64, bits };
     }
-    if most == 0 {
-        for class in &mut classes {
-            let number = class.low as u64;
-            class.low = if fold { unfolded(number) } else { number as i64 }.wrapping_add(base);
-        }
-    }
-    let (mut of, mut place) = ([0; BLOCK], [0; BLOCK]);
-    for from in (0..rows).step_by(BLOCK) {
-        let n = BLOCK.min(rows - from);
-        let (of, place) = (&mut of[..n], &mut place[..n]);
-        steps.take(of);
-        match most {
-            0 => place.iter_mut().zip(&*of).for_each(|(v, of)| *v = classes[usize::from(*of)].low),
-            1..=14 => add_rests::<4>(place, of, &classes, &mut rests),
-            15..=28 => add_rests::<2>(place, of, &classes, &mut rests),
-            29..=NEAR => add_rests::<1>(place, of, &classes, &mut rests),
-            _ => {
-                for (v, of) in place.iter_mut().zip(&*of) {
-                    let class = classes[usize::from(*of)];
-                    *v = class.low | rests.take(class.bits) as i64;
-                }
+    let mut of = [0; BLOCK];
+    let narrow = bounds(&classes, fold, base);
+    if let Some((low, high)) = narrow.filter(|_| most <= NEAR) {
+        let (classes, mut place) = (classes.map(|c| Class { low: c.low as i32, bits: c.bits }), [0i32; BLOCK]);
+        for from in (0..rows).step_by(BLOCK) {
+            let n = BLOCK.min(rows - from);
+            let (of, values) = (&mut of[..n], &mut place[..n]);
+            steps.take(of);
+            add_rests_of(values, of, &classes, &mut rests, most, |low, rest| low | rest as i32);
+            let base = base as i32;
+            if fold {
+                values.iter_mut().for_each(|v| *v = ((*v as u32 >> 1) as i32 ^ -(*v & 1)).wrapping_add(base));
+            } else {
+                values.iter_mut().for_each(|v| *v = v.wrapping_add(base));
             }
+            sink(Part::Narrow(Narrow { values, low, high }));
         }
-        if most == 0 {
-            // Their values are in the table already.
-        } else if fold {
-            place.iter_mut().for_each(|v| *v = unfolded(*v as u64).wrapping_add(base));
-        } else {
-            place.iter_mut().for_each(|v| *v = v.wrapping_add(base));
+    } else {
+        let mut place = [0i64; BLOCK];
+        for from in (0..rows).step_by(BLOCK) {
+            let n = BLOCK.min(rows - from);
+            let (of, values) = (&mut of[..n], &mut place[..n]);
+            steps.take(of);
+            add_rests_of(values, of, &classes, &mut rests, most, |low, rest| low | rest as i64);
+            let move_up = |v: i64| if fold { unfolded(v as u64) } else { v }.wrapping_add(base);
+            values.iter_mut().for_each(|v| *v = move_up(*v));
+            sink(Part::Wide(values));
         }
-        sink(place);
     }
     steps.end()?;
     rests.end()
 }
 
-/// Numbers of classes whose rests are so short that one load has those of `N` of them.
-fn add_rests<const N: usize>(
-    place: &mut [i64],
+/// The bounds of values, when the numbers and they have 31 and 32 bits.
+fn bounds(classes: &[Class<i64>; CLASSES], fold: bool, base: i64) -> Option<(i32, i32)> {
+    let most = classes.iter().map(|class| class.low as u64 | mask(class.bits)).max()?;
+    let most = i64::from(i32::try_from(most).ok()?);
+    let (low, high) = if fold { (base.checked_sub(most / 2 + 1)?, base.checked_add(most / 2)?) } else { (base, base.checked_add(most)?) };
+    Some((i32::try_from(low).ok()?, i32::try_from(high).ok()?))
+}
+
+/// Numbers of classes: several at once when their rests are so short that one load has them all.
+fn add_rests_of<T: Copy>(
+    place: &mut [T],
     of: &[u8],
-    classes: &[Class; CLASSES],
+    classes: &[Class<T>; CLASSES],
     rests: &mut BitReader<'_>,
+    most: u32,
+    join: impl Fn(T, u64) -> T,
+) {
+    match most {
+        0 => place.iter_mut().zip(of).for_each(|(v, of)| *v = classes[usize::from(*of)].low),
+        1..=14 => add_rests::<T, 4>(place, of, classes, rests, join),
+        15..=28 => add_rests::<T, 2>(place, of, classes, rests, join),
+        29..=NEAR => add_rests::<T, 1>(place, of, classes, rests, join),
+        _ => {
+            for (v, of) in place.iter_mut().zip(of) {
+                let class = classes[usize::from(*of)];
+                *v = join(class.low, rests.take(class.bits));
+            }
+        }
+    }
+}
+
+fn add_rests<T: Copy, const N: usize>(
+    place: &mut [T],
+    of: &[u8],
+    classes: &[Class<T>; CLASSES],
+    rests: &mut BitReader<'_>,
+    join: impl Fn(T, u64) -> T,
 ) {
     let mut reader = *rests;
     let ((places, last), (of, last_of)) = (place.as_chunks_mut::<N>(), of.as_chunks::<N>());
@@ -213,14 +242,14 @@ fn add_rests<const N: usize>(
         let (near, mut taken) = (reader.peek(), 0);
         for (v, of) in place.iter_mut().zip(of) {
             let class = classes[usize::from(*of)];
-            *v = class.low | (near >> taken & ((1 << class.bits) - 1)) as i64;
+            *v = join(class.low, near >> taken & ((1 << class.bits) - 1));
             taken += class.bits;
         }
         reader.skip(taken);
     }
     for (v, of) in last.iter_mut().zip(last_of) {
         let class = classes[usize::from(*of)];
-        *v = class.low | reader.take(class.bits) as i64;
+        *v = join(class.low, reader.take(class.bits));
     }
     *rests = reader;
 }

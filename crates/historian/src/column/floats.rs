@@ -129,7 +129,7 @@ fn take_undivided<F: Float>(cursor: &mut Cursor<'_>, id: u8, rows: usize) -> Res
             let inner = cursor.u8()?;
             let mut values = Vec::with_capacity(rows);
             each_ints(cursor, inner, rows, &mut |part| {
-                values.extend(part.iter().map(|rank| F::from_rank(*rank)))
+                part.widen(|part| values.extend(part.iter().map(|rank| F::from_rank(*rank))))
             })?;
             Ok(values)
         }

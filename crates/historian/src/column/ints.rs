@@ -2,9 +2,11 @@
 
 use super::{
     Effort,
+    bits::BLOCK,
     blocks::{Plan, each_block, plan, put_blocks},
     classes::{self, each_class, put_classes},
     id,
+    part::Part,
 };
 use crate::codec::{Cursor, Malformed, put_zigzag};
 
@@ -109,7 +111,7 @@ pub(super) fn take_ints(cursor: &mut Cursor<'_>, rows: usize) -> Result<Vec<i64>
 /// Reads so many integers of the codec named.
 pub(super) fn take_ints_as(cursor: &mut Cursor<'_>, id: u8, rows: usize) -> Result<Vec<i64>, Malformed> {
     let mut values = Vec::with_capacity(rows);
-    each_ints(cursor, id, rows, &mut |part| values.extend_from_slice(part))?;
+    each_ints(cursor, id, rows, &mut |part| part.append_to(&mut values))?;
     Ok(values)
 }
 
@@ -118,40 +120,26 @@ pub(super) fn each_ints(
     cursor: &mut Cursor<'_>,
     id: u8,
     rows: usize,
-    sink: &mut impl FnMut(&[i64]),
+    sink: &mut impl FnMut(Part<'_>),
 ) -> Result<(), Malformed> {
     match id {
         id::INT_DELTA if rows > 0 => {
             let mut sum = cursor.zigzag()?;
-            sink(&[sum]);
+            sink(Part::Wide(&mut [sum]));
             let inner = cursor.u8()?;
-            each_packed(cursor, inner, rows - 1, &mut |part| {
-                sum = add_up(part, sum);
-                sink(part);
-            })
+            each_packed(cursor, inner, rows - 1, &mut |part| sum = part.add_up(sum, sink))
         }
         id::INT_DELTA2 if rows > 1 => {
             let (first, mut step) = (cursor.zigzag()?, cursor.zigzag()?);
             let mut sum = first.wrapping_add(step);
-            sink(&[first, sum]);
+            sink(Part::Wide(&mut [first, sum]));
             let inner = cursor.u8()?;
             each_packed(cursor, inner, rows - 2, &mut |part| {
-                step = add_up(part, step);
-                sum = add_up(part, sum);
-                sink(part);
+                step = part.add_up(step, &mut |part| sum = part.add_up(sum, sink))
             })
         }
-        _ => each_packed(cursor, id, rows, &mut |part| sink(part)),
+        _ => each_packed(cursor, id, rows, sink),
     }
-}
-
-/// Each value becomes the sum of all up to it and of what was before; the last of these is given back.
-fn add_up(values: &mut [i64], mut sum: i64) -> i64 {
-    for v in values {
-        sum = sum.wrapping_add(*v);
-        *v = sum;
-    }
-    sum
 }
 
 /// Reads integers that are no differences of others.
@@ -159,12 +147,15 @@ fn each_packed(
     cursor: &mut Cursor<'_>,
     id: u8,
     rows: usize,
-    sink: &mut impl FnMut(&mut [i64]),
+    sink: &mut impl FnMut(Part<'_>),
 ) -> Result<(), Malformed> {
     match id {
         id::EMPTY if rows == 0 => Ok(()),
         id::INT_CONSTANT => {
-            sink(&mut vec![cursor.zigzag()?; rows]);
+            let value = cursor.zigzag()?;
+            for from in (0..rows).step_by(BLOCK) {
+                sink(Part::Wide(&mut [value; BLOCK][..BLOCK.min(rows - from)]));
+            }
             Ok(())
         }
         id::INT_PACKED => each_block(cursor, rows, sink),
