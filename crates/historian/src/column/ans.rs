@@ -7,8 +7,7 @@
 //! ```
 //!
 //! The table has 2^log places. The classes are laid on them in order, each as often as it counts, every
-//! 5/8 · 2^log + 3 places round. The j-th place of a class that counts c stands for x = c + j: it takes n = log - ilog2(x)
-//! bits, and leads to place (x << n) - 2^log + those bits. Row i is the class of the place that state i mod 4 is at, which
+//! 5/8 · 2^log + 3 places round. The j-th of a class that counts c stands for x = c + j: it takes n = log - ilog2(x) bits, and leads to place (x << n) - 2^log + those bits. Row i is the class of the place that state i mod 4 is at, which
 //! then takes its step.
 
 use super::{
@@ -86,33 +85,31 @@ impl Counts {
     pub(super) fn met(&self) -> impl Iterator<Item = u8> + '_ {
         (0..self.classes).filter(|class| self.of[*class] > 0).map(|class| class as u8)
     }
-    /// The class at each place.
-    fn spread(&self) -> [u8; PLACES] {
-        let (mut places, size) = ([0; PLACES], 1usize << self.log);
+    /// Lays the classes on the table: calls back with each place, its class, how often that counts and its x.
+    fn lay(&self, mut place: impl FnMut(usize, u8, u16, u16)) {
+        let size = 1usize << self.log;
         let (step, mut at) = (size / 8 * 5 + 3, 0);
         for class in self.met() {
-            for _ in 0..self.of[usize::from(class)] {
-                places[at % PLACES] = class;
+            let count = self.of[usize::from(class)];
+            for x in count..2 * count {
+                place(at, class, count, x);
                 at = (at + step) & (size - 1);
             }
         }
-        places
     }
 
     /// Appends the steps of classes, all of which count.
     pub(super) fn put_steps(&self, out: &mut Vec<u8>, classes: &[u8]) {
-        let (places, size) = (self.spread(), 1usize << self.log);
+        let size = 1usize << self.log;
         let (mut begins, mut sum) = ([0u16; CLASSES], 0);
         for (begin, count) in begins.iter_mut().zip(&self.of) {
             *begin = sum;
             sum += count;
         }
-        let (mut next, mut to) = (begins, [0u16; PLACES]);
-        for (place, class) in places[..size].iter().enumerate() {
-            let at = &mut next[usize::from(*class)];
-            to[usize::from(*at) % PLACES] = place as u16;
-            *at += 1;
-        }
+        let mut to = [0u16; PLACES];
+        self.lay(|at, class, count, x| {
+            to[usize::from(begins[usize::from(class)] + x - count) % PLACES] = at as u16;
+        });
         // From the end, since each step is known only by where it leads.
         let mut states = [size as u32; STATES];
         let mut steps = vec![(0u16, 0u8); classes.len()];
@@ -144,20 +141,21 @@ struct Place {
 
 /// Reads classes.
 pub(super) struct Steps<'a> {
-    table: [Place; PLACES],
+    table: Vec<Place>,
     states: [usize; STATES],
     reader: BitReader<'a>,
 }
 
 impl<'a> Steps<'a> {
     pub(super) fn new(counts: &Counts, cursor: &mut Cursor<'a>) -> Result<Steps<'a>, Malformed> {
-        let (mut table, mut next, size) = ([Place::default(); PLACES], counts.of, 1u32 << counts.log);
-        for (place, class) in table.iter_mut().zip(&counts.spread()[..size as usize]) {
-            let x = &mut next[usize::from(*class)];
-            let bits = counts.log - u32::from(*x).max(1).ilog2();
-            *place = Place { next: ((u32::from(*x) << bits) - size) as u16, bits: bits as u8, class: *class };
-            *x += 1;
-        }
+        let mut table = vec![Place::default(); 1 << counts.log];
+        counts.lay(|at, class, count, x| {
+            // Of x and what it counts, which is less than twice as much, the logarithms differ by at most one.
+            let log = u32::from(count).ilog2();
+            let bits = counts.log - log - u32::from(x >> log > 1);
+            let next = (u32::from(x) << bits) - (1 << counts.log);
+            table[at] = Place { next: next as u16, bits: bits as u8, class };
+        });
         let mut reader = BitReader::new(take_counted(cursor)?);
         let states = [(); STATES].map(|()| reader.take(counts.log) as usize);
         Ok(Steps { table, states, reader })
@@ -169,7 +167,7 @@ impl<'a> Steps<'a> {
         for four in fours {
             let (near, mut taken) = (reader.peek(), 0);
             for (class, state) in four.iter_mut().zip(&mut states) {
-                let place = self.table[*state % PLACES];
+                let place = self.table[*state];
                 *class = place.class;
                 *state = usize::from(place.next) + ((near >> taken) as usize & ((1 << place.bits) - 1));
                 taken += u32::from(place.bits);
@@ -177,7 +175,7 @@ impl<'a> Steps<'a> {
             reader.skip(taken);
         }
         for (class, state) in rest.iter_mut().zip(&mut states) {
-            let place = self.table[*state % PLACES];
+            let place = self.table[*state];
             *class = place.class;
             *state = usize::from(place.next) + reader.take(u32::from(place.bits)) as usize;
         }

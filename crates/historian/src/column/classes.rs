@@ -156,17 +156,18 @@ pub(super) fn each_class(
     let counts = Counts::take(cursor, log)?;
     let mut steps = Steps::new(&counts, cursor)?;
     let mut rests = BitReader::new(take_counted(cursor)?);
-    let (mut classes, mut most) = ([Class::default(); CLASSES], 0);
+    let (mut classes, mut most, mut highest) = ([Class::default(); CLASSES], 0, 0);
     for class in counts.met() {
         let (low, bits) = of_class(class, split);
         if bits >= u64::BITS - 1 {
             return Err(Malformed("a class is beyond 64 bits"));
         }
         most = most.max(bits);
+        highest = highest.max(low | mask(bits));
         classes[usize::from(class)] = Class { low: low as i64, bits };
     }
     let mut of = [0; BLOCK];
-    let narrow = bounds(&classes, fold, base);
+    let narrow = bounds(highest, fold, base);
     if let Some((low, high)) = narrow.filter(|_| most <= NEAR) {
         let (classes, mut place) = (classes.map(|c| Class { low: c.low as i32, bits: c.bits }), [0i32; BLOCK]);
         for from in (0..rows).step_by(BLOCK) {
@@ -199,9 +200,8 @@ pub(super) fn each_class(
 }
 
 /// The bounds of values, when the numbers and they have 31 and 32 bits.
-fn bounds(classes: &[Class<i64>; CLASSES], fold: bool, base: i64) -> Option<(i32, i32)> {
-    let most = classes.iter().map(|class| class.low as u64 | mask(class.bits)).max()?;
-    let most = i64::from(i32::try_from(most).ok()?);
+fn bounds(highest: u64, fold: bool, base: i64) -> Option<(i32, i32)> {
+    let most = i64::from(i32::try_from(highest).ok()?);
     let (low, high) = if fold { (base.checked_sub(most / 2 + 1)?, base.checked_add(most / 2)?) } else { (base, base.checked_add(most)?) };
     Some((i32::try_from(low).ok()?, i32::try_from(high).ok()?))
 }

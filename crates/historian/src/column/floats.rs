@@ -52,7 +52,7 @@ fn put_decimal<F: Float>(out: &mut Vec<u8>, values: &[F], scale: Scale, effort: 
     out.push(scale.byte());
     put_varint(out, apart.len() as u64);
     if !apart.is_empty() {
-        put_ints(out, &apart, Effort::Hot);
+        put_ints(out, &apart, effort);
         put_undivided(out, &apart.iter().map(|at| values[*at as usize]).collect::<Vec<_>>(), effort);
     }
     put_ints(out, &digits, effort);
@@ -62,7 +62,7 @@ fn put_decimal<F: Float>(out: &mut Vec<u8>, values: &[F], scale: Scale, effort: 
 fn put_undivided<F: Float>(out: &mut Vec<u8>, values: &[F], effort: Effort) {
     let began = out.len();
     out.push(id::FLOAT_BITS);
-    put_ints(out, &values.iter().map(|v| v.rank()).collect::<Vec<_>>(), Effort::Hot);
+    put_ints(out, &values.iter().map(|v| v.rank()).collect::<Vec<_>>(), effort);
     let mut other = Vec::new();
     if values.len() >= PCO_ROWS_MIN && (effort == Effort::Cold || promises(values)) {
         let level = if effort == Effort::Cold { PCO_LEVEL } else { PCO_LEVEL_HOT };

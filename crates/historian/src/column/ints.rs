@@ -15,6 +15,9 @@ const CLASSES_ROWS_MIN: usize = 96;
 /// Classes must save one part of so many, or their slower reading is not worth it.
 const CLASSES_GAIN: usize = 8;
 
+/// One part of so many that each order of differences must save while time matters.
+const HOT_SUM_PART: usize = 4;
+
 /// Integers in one of three forms: themselves, their differences, or the differences of those.
 struct Form<'a> {
     values: &'a [i64],
@@ -51,7 +54,12 @@ pub(super) fn put_ints(out: &mut Vec<u8>, values: &[i64], effort: Effort) {
     if !twice.is_empty() {
         forms.push(Form::new(&twice, 2));
     }
-    let costs = forms.iter().map(Form::bytes).enumerate();
+    // Sums take time, too.
+    let dear = |order: usize, bytes: usize| match effort {
+        Effort::Hot => bytes + bytes / HOT_SUM_PART * order,
+        Effort::Cold => bytes,
+    };
+    let costs = forms.iter().enumerate().map(|(order, form)| (order, dear(order, form.bytes())));
     let Some((mut order, mut cost)) = costs.min_by_key(|(_, cost)| *cost) else { return };
     let mut best = None;
     if effort == Effort::Cold && values.len() >= CLASSES_ROWS_MIN {

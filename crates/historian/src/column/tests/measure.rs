@@ -189,24 +189,24 @@ fn speeds_on_public_series() {
 
 /// How many times as fast as zstd-3 each effort must be read.
 const GATES: [f64; 2] = [10.0, 2.0];
-/// So long that a clock of 10 ms is exact enough.
-const ROUND_NS: u64 = 80_000_000;
+/// Turns of each, so short that some pass without a disturbance.
+const TURNS: usize = 60;
+const SHORT_NS: u128 = 4_000_000;
 
-/// Nanoseconds a value of each of three: the least of several, taken in turn, so that a busy neighbour is left out.
+/// Nanoseconds a value of each of three: the least of many turns, taken in turn, so that a busy neighbour is left out.
 fn in_turn(values: usize, runs: &mut [&mut dyn FnMut(); 3]) -> [f64; 3] {
-    let mut took = [const { Vec::new() }; 3];
-    for _ in 0..REPEATS + 2 {
-        for (run, took) in runs.iter_mut().zip(&mut took) {
-            let (began, mut rounds, mut end) = (ran(), 0, 0);
-            while end < began + ROUND_NS {
-                // The clock is a file: it is read once in a while.
-                (0..8).for_each(|_| run());
-                (rounds, end) = (rounds + 8, ran());
+    let mut least = [f64::INFINITY; 3];
+    for _ in 0..TURNS {
+        for (run, least) in runs.iter_mut().zip(&mut least) {
+            let (began, mut rounds) = (Instant::now(), 0);
+            while began.elapsed().as_nanos() < SHORT_NS {
+                run();
+                rounds += 1;
             }
-            took.push((end - began) as f64 / (rounds * values) as f64);
+            *least = least.min(began.elapsed().as_nanos() as f64 / (rounds * values) as f64);
         }
     }
-    took.map(|took| took.into_iter().fold(f64::INFINITY, f64::min))
+    least
 }
 
 #[test]
