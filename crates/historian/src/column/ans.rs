@@ -7,8 +7,9 @@
 //! ```
 //!
 //! The table has 2^log places. The classes are laid on them in order, each as often as it counts, every
-//! 5/8 · 2^log + 3 places round. The j-th of a class that counts c stands for x = c + j: it takes n = log - ilog2(x) bits, and leads to place (x << n) - 2^log + those bits. Row i is the class of the place that state i mod 4 is at, which
-//! then takes its step.
+//! 5/8 · 2^log + 3 places round. Of the places of a class that counts c, the j-th (as they were laid when log is below 10,
+//! else as they stand) is x = c + j: it takes n = log - ilog2(x) bits, and leads to place (x << n) - 2^log + those bits.
+//! Row i is the class of the place that state i mod 4 is at, which then takes its step.
 
 use super::{
     bits::mask,
@@ -21,6 +22,9 @@ pub(super) const CLASSES: usize = 256;
 /// Logarithms of the sizes that a table may have.
 pub(super) const LOGS: std::ops::RangeInclusive<u32> = 5..=11;
 const PLACES: usize = 1 << 11;
+/// From this size on, a table is worth the time that it takes to have x rise with the places: bits come out one part in
+/// a hundred fewer.
+const LOG_RISING: u32 = 10;
 /// States that take turns, so that a processor follows several at once: the bits of all fit into one load.
 const STATES: usize = 4;
 
@@ -87,12 +91,25 @@ impl Counts {
     }
     /// Lays the classes on the table: calls back with each place, its class, how often that counts and its x.
     fn lay(&self, mut place: impl FnMut(usize, u8, u16, u16)) {
+        if self.log < LOG_RISING {
+            return self.lay_round(|at, class, x| place(at, class, self.of[usize::from(class)], x));
+        }
+        let (mut laid, mut next) = (vec![0; 1 << self.log], self.of);
+        self.lay_round(|at, class, _| laid[at] = class);
+        for (at, class) in laid.into_iter().enumerate() {
+            let x = &mut next[usize::from(class)];
+            place(at, class, self.of[usize::from(class)], *x);
+            *x += 1;
+        }
+    }
+    /// Lays the classes on the table, with an x for each place in the order in which they are laid.
+    fn lay_round(&self, mut place: impl FnMut(usize, u8, u16)) {
         let size = 1usize << self.log;
         let (step, mut at) = (size / 8 * 5 + 3, 0);
         for class in self.met() {
             let count = self.of[usize::from(class)];
             for x in count..2 * count {
-                place(at, class, count, x);
+                place(at, class, x);
                 at = (at + step) & (size - 1);
             }
         }
@@ -151,7 +168,7 @@ impl<'a> Steps<'a> {
         let mut table = vec![Place::default(); 1 << counts.log];
         counts.lay(|at, class, count, x| {
             // Of x and what it counts, which is less than twice as much, the logarithms differ by at most one.
-            let log = u32::from(count).ilog2();
+            let log = u32::from(count.max(1)).ilog2();
             let bits = counts.log - log - u32::from(x >> log > 1);
             let next = (u32::from(x) << bits) - (1 << counts.log);
             table[at] = Place { next: next as u16, bits: bits as u8, class };

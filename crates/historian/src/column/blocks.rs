@@ -186,7 +186,11 @@ impl<'a> Patches<'a> {
         if !matches!(bytes, 1 | 2 | 4 | 8) || count > BLOCK {
             return Err(Malformed("unknown shape of patches"));
         }
-        Ok(Patches { places: cursor.bytes(count * 2)?.as_chunks().0, bytes, highs: cursor.bytes(count * bytes)? })
+        Ok(Patches {
+            places: cursor.bytes(count * 2)?.as_chunks().0,
+            bytes,
+            highs: cursor.bytes(count * bytes)?,
+        })
     }
     /// Calls back with each number to be patched, and the bits above its width.
     fn add<T>(&self, block: &mut [T], patch: impl Fn(&mut T, u64)) -> Result<(), Malformed> {

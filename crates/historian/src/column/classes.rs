@@ -169,7 +169,8 @@ pub(super) fn each_class(
     let mut of = [0; BLOCK];
     let narrow = bounds(highest, fold, base);
     if let Some((low, high)) = narrow.filter(|_| most <= NEAR) {
-        let (classes, mut place) = (classes.map(|c| Class { low: c.low as i32, bits: c.bits }), [0i32; BLOCK]);
+        let (classes, mut place) =
+            (classes.map(|c| Class { low: c.low as i32, bits: c.bits }), [0i32; BLOCK]);
         for from in (0..rows).step_by(BLOCK) {
             let n = BLOCK.min(rows - from);
             let (of, values) = (&mut of[..n], &mut place[..n]);
@@ -202,7 +203,11 @@ pub(super) fn each_class(
 /// The bounds of values, when the numbers and they have 31 and 32 bits.
 fn bounds(highest: u64, fold: bool, base: i64) -> Option<(i32, i32)> {
     let most = i64::from(i32::try_from(highest).ok()?);
-    let (low, high) = if fold { (base.checked_sub(most / 2 + 1)?, base.checked_add(most / 2)?) } else { (base, base.checked_add(most)?) };
+    let (low, high) = if fold {
+        (base.checked_sub(most / 2 + 1)?, base.checked_add(most / 2)?)
+    } else {
+        (base, base.checked_add(most)?)
+    };
     Some((i32::try_from(low).ok()?, i32::try_from(high).ok()?))
 }
 

@@ -64,7 +64,9 @@ pub(super) fn put_ints(out: &mut Vec<u8>, values: &[i64], effort: Effort) {
     let mut best = None;
     if effort == Effort::Cold && values.len() >= CLASSES_ROWS_MIN {
         cost -= cost / CLASSES_GAIN;
-        for (at, form) in forms.iter().enumerate() {
+        // Of what is much wider packed, the classes cost more as well.
+        let near = cost + cost / 3;
+        for (at, form) in forms.iter().enumerate().filter(|(_, form)| form.bytes() <= near) {
             if let Some(plan) = classes::plan(form.values).filter(|plan| plan.bytes + form.ahead < cost) {
                 (order, cost, best) = (at, plan.bytes + form.ahead, Some(plan));
             }

@@ -76,7 +76,11 @@ impl<'a> BitReader<'a> {
     }
     /// Refuses when more was read than there was, or less.
     pub(super) fn end(&self) -> Result<(), Malformed> {
-        if self.at.div_ceil(8) == self.bytes.len() { Ok(()) } else { Err(Malformed("bits do not end where they should")) }
+        if self.at.div_ceil(8) == self.bytes.len() {
+            Ok(())
+        } else {
+            Err(Malformed("bits do not end where they should"))
+        }
     }
 }
 

@@ -216,15 +216,19 @@ fn reading_keeps_ahead_of_zstd() {
     let mut reader = zstd::bulk::Decompressor::new().unwrap();
     let mut place = vec![0u8; BLOCK * 8];
     let (mut sums, mut count) = ([0.0; 3], 0);
-    println!("{:<28}{:>8}{:>8}{:>8}{:>8}{:>8}", "decode, ns/value", "zstd-3", "hot", "cold", "hot x", "cold x");
+    println!(
+        "{:<28}{:>8}{:>8}{:>8}{:>8}{:>8}",
+        "decode, ns/value", "zstd-3", "hot", "cold", "hot x", "cold x"
+    );
     let line = |name: &str, [base, hot, cold]: [f64; 3]| {
         println!("{name:<28}{base:>8.2}{hot:>8.2}{cold:>8.2}{:>8.1}{:>8.1}", base / hot, base / cold);
     };
     for (name, values) in &all {
         let blocks: Vec<&[f64]> = values.chunks(BLOCK).collect();
         let zstd: Vec<Vec<u8>> = blocks.iter().map(|b| zstd::bulk::compress(&raw(b), 3).unwrap()).collect();
-        let [hot, cold] = [Effort::Hot, Effort::Cold]
-            .map(|effort| blocks.iter().map(|b| encode(&Values::F64(b.to_vec()), effort)).collect::<Vec<_>>());
+        let [hot, cold] = [Effort::Hot, Effort::Cold].map(|effort| {
+            blocks.iter().map(|b| encode(&Values::F64(b.to_vec()), effort)).collect::<Vec<_>>()
+        });
         let read = |all: &[Vec<u8>]| {
             let both = all.iter().zip(&blocks);
             both.for_each(|(bytes, b)| drop(black_box(decode(bytes, ValueType::F64, b.len()))));
