@@ -16,7 +16,7 @@
 //!         | 12 first zigzag · ints               each row less the one before, from the second; inner id not 12, 13
 //!         | 13 first zigzag · second less first zigzag · ints     each difference less the one before, from the
 //!                                                third row; inner id not 12, 13
-//!         | 14, 15, 16 low zigzag · pco          rows less low, as u16, u32, u64 (pcodec.rs)
+//!         | 14 classes                           all rows (classes.rs, ans.rs)
 //! floats  = 24 floats                            of f64 only: the same values as f32; inner id not 24
 //!         | 22 scale u8 · apart varint · [rows that stay apart: ints · their values: bits; absent when apart is 0]
 //!           · digits: ints                       scale p below 128: digits / 10^p, as double division rounds it;
@@ -42,14 +42,18 @@
 //!                                                row i is first + unit · (step · i + gaps so far + off i)
 //! ```
 
+mod ans;
 mod bits;
 mod blocks;
 mod bools;
+mod classes;
 mod decimal;
 mod floats;
 mod ints;
 mod number;
+mod part;
 mod pcodec;
+mod stream;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -78,9 +82,7 @@ mod id {
     pub(super) const INT_PACKED: u8 = 0x11;
     pub(super) const INT_DELTA: u8 = 0x12;
     pub(super) const INT_DELTA2: u8 = 0x13;
-    pub(super) const INT_PCO16: u8 = 0x14;
-    pub(super) const INT_PCO32: u8 = 0x15;
-    pub(super) const INT_PCO64: u8 = 0x16;
+    pub(super) const INT_CLASSES: u8 = 0x14;
     pub(super) const FLOAT_PLAIN: u8 = 0x20;
     pub(super) const FLOAT_BITS: u8 = 0x21;
     pub(super) const FLOAT_DECIMAL: u8 = 0x22;

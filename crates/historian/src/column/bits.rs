@@ -1,41 +1,16 @@
 //! Numbers of 0 to 64 bits side by side, without padding: n numbers of w bits take n·w bits, rounded up to a byte.
 //!
-//! Up to 1,024 numbers are packed at a time. Of n numbers the first 64·L, L = n / 64, lie in L lanes, so that a
-//! processor reads several at once: number r·L + l is row r of lane l; the 64 rows of a lane are a stream of bits,
-//! lowest first, in w words of 64 bits; word k of lane l stands at k·L + l. The n % 64 numbers left are one stream of
-//! bits, lowest first, filled up with zeros to a byte.
+//! Up to 1,024 numbers are packed at a time, in words of 32 bits when w is at most 32, else of 64. While there are B · L
+//! of them left, B being the bits of a word and L 16, then 8, 4, 2, 1, so many are packed in L lanes, so that a processor
+//! reads several at once: number r·L + l is row r of lane l; the B rows of a lane are a stream of bits, lowest first, in
+//! w words; word k of lane l stands at k·L + l. The fewer than B numbers left are one stream of bits, lowest first, filled
+//! up with zeros to a byte.
 
+use super::stream::{BitReader, BitWriter};
 use crate::codec::{Cursor, Malformed};
 
 /// The most numbers packed at a time.
 pub(super) const BLOCK: usize = 1024;
-/// Rows of a lane: any width then fills whole words.
-const ROWS: usize = 64;
-
-/// Runs a function of so many lanes.
-macro_rules! in_lanes {
-    ($lanes:expr, $call:ident, $($argument:expr),*) => {
-        match $lanes {
-            0 => {}
-            1 => $call::<1>($($argument),*),
-            2 => $call::<2>($($argument),*),
-            3 => $call::<3>($($argument),*),
-            4 => $call::<4>($($argument),*),
-            5 => $call::<5>($($argument),*),
-            6 => $call::<6>($($argument),*),
-            7 => $call::<7>($($argument),*),
-            8 => $call::<8>($($argument),*),
-            9 => $call::<9>($($argument),*),
-            10 => $call::<10>($($argument),*),
-            11 => $call::<11>($($argument),*),
-            12 => $call::<12>($($argument),*),
-            13 => $call::<13>($($argument),*),
-            14 => $call::<14>($($argument),*),
-            15 => $call::<15>($($argument),*),
-            _ => $call::<16>($($argument),*),
-        }
-    };
-}
 
 /// How many bits a number takes.
 pub(super) fn width_of(v: u64) -> u32 {
@@ -54,101 +29,152 @@ pub(super) fn packed_bytes(numbers: usize, width: u32) -> usize {
 
 /// Appends up to [`BLOCK`] numbers, none of which has more than `width` bits.
 pub(super) fn pack(out: &mut Vec<u8>, numbers: &[u64], width: u32) {
-    if width == 0 {
-        return;
-    }
-    let lanes = (numbers.len() / ROWS).min(BLOCK / ROWS);
-    let (laned, rest) = numbers.split_at(lanes * ROWS);
-    let began = out.len();
-    out.resize(began + packed_bytes(laned.len(), width), 0);
-    in_lanes!(lanes, pack_lanes, &mut out[began..], laned, width);
-    let (mut held, mut bits) = (0u128, 0);
-    for v in rest {
-        held |= u128::from(*v) << bits;
-        bits += width;
-        while bits >= 8 {
-            out.push(held as u8);
-            held >>= 8;
-            bits -= 8;
+    match width {
+        0 => {}
+        1..=32 => {
+            let mut narrow = [0; BLOCK];
+            narrow.iter_mut().zip(numbers).for_each(|(to, v)| *to = *v as u32);
+            words32::pack(out, &narrow[..numbers.len().min(BLOCK)], width);
         }
-    }
-    if bits > 0 {
-        out.push(held as u8);
+        _ => words64::pack(out, numbers, width),
     }
 }
 
-fn pack_lanes<const L: usize>(out: &mut [u8], numbers: &[u64], width: u32) {
-    let mut words = out.as_chunks_mut::<8>().0.as_chunks_mut::<L>().0.iter_mut();
-    let (mut held, mut bits) = ([0u64; L], 0);
-    for row in numbers.as_chunks::<L>().0 {
-        for (held, v) in held.iter_mut().zip(row) {
-            *held |= v << bits;
-        }
-        bits += width;
-        if bits < u64::BITS {
-            continue;
-        }
-        if let Some(full) = words.next() {
-            for (word, held) in full.iter_mut().zip(&held) {
-                *word = held.to_le_bytes();
-            }
-        }
-        bits -= u64::BITS;
-        for (held, v) in held.iter_mut().zip(row) {
-            // `bits` of the number are left over; a shift by 64 would be none.
-            *held = if bits == 0 { 0 } else { v >> (width - bits) };
-        }
-    }
-}
-
-/// Reads as many numbers of `width` bits as `out` has places, at most [`BLOCK`], and adds `base` to each.
-pub(super) fn unpack(
+/// Reads as many numbers of at most 32 bits as `out` has places, and adds `base` to each.
+pub(super) fn unpack32(
     cursor: &mut Cursor<'_>,
-    out: &mut [i64],
+    out: &mut [i32],
     width: u32,
-    base: i64,
+    base: i32,
 ) -> Result<(), Malformed> {
     if width == 0 {
         out.fill(base);
         return Ok(());
     }
-    let lanes = (out.len() / ROWS).min(BLOCK / ROWS);
-    let (laned, rest) = out.split_at_mut(lanes * ROWS);
-    let bytes = cursor.bytes(packed_bytes(laned.len(), width))?;
-    in_lanes!(lanes, unpack_lanes, bytes, laned, width, base as u64);
-    // Copied to where sixteen bytes can be read from any place.
-    let bytes = cursor.bytes(packed_bytes(rest.len(), width))?;
-    let mut padded = [0; ROWS * 8 + 16];
-    padded[..bytes.len()].copy_from_slice(bytes);
-    for (i, place) in rest.iter_mut().enumerate() {
-        let bit = i * width as usize;
-        let near = padded[bit / 8..].first_chunk().map_or(0, |bytes| u128::from_le_bytes(*bytes));
-        *place = base.wrapping_add(((near >> (bit % 8)) as u64 & mask(width)) as i64);
-    }
-    Ok(())
+    words32::unpack(cursor, out, width, base as u32)
 }
 
-fn unpack_lanes<const L: usize>(bytes: &[u8], out: &mut [i64], width: u32, base: u64) {
-    let words = bytes.as_chunks::<8>().0.as_chunks::<L>().0;
-    let (mask, mut bit) = (mask(width), 0);
-    for row in out.as_chunks_mut::<L>().0 {
-        let (at, shift) = (bit / u64::BITS, bit % u64::BITS);
-        let low = &words[at as usize];
-        if shift + width <= u64::BITS {
-            for (place, low) in row.iter_mut().zip(low) {
-                *place = base.wrapping_add(u64::from_le_bytes(*low) >> shift & mask) as i64;
+/// Reads as many numbers of more than 32 bits as `out` has places, and adds `base` to each.
+pub(super) fn unpack64(
+    cursor: &mut Cursor<'_>,
+    out: &mut [i64],
+    width: u32,
+    base: i64,
+) -> Result<(), Malformed> {
+    words64::unpack(cursor, out, width, base as u64)
+}
+
+/// A module that packs in words of a type.
+macro_rules! words {
+    ($module:ident, $word:ty, $int:ty, $bytes:literal) => {
+        mod $module {
+            use super::*;
+
+            const ROWS: usize = <$word>::BITS as usize;
+
+            pub(super) fn pack(out: &mut Vec<u8>, numbers: &[$word], width: u32) {
+                let left = pack_all::<16>(out, numbers, width);
+                let left = pack_all::<8>(out, left, width);
+                let left = pack_all::<4>(out, left, width);
+                let left = pack_all::<2>(out, left, width);
+                let left = pack_all::<1>(out, left, width);
+                let mut writer = BitWriter::new(out);
+                left.iter().for_each(|v| writer.put(u64::from(*v), width));
+                writer.end();
             }
-        } else {
-            let high = &words[at as usize + 1];
-            for ((place, low), high) in row.iter_mut().zip(low).zip(high) {
-                let joined =
-                    u64::from_le_bytes(*low) >> shift | u64::from_le_bytes(*high) << (u64::BITS - shift);
-                *place = base.wrapping_add(joined & mask) as i64;
+
+            /// Packs in so many lanes while there are numbers enough; those left are given back.
+            fn pack_all<'a, const L: usize>(
+                out: &mut Vec<u8>,
+                mut numbers: &'a [$word],
+                width: u32,
+            ) -> &'a [$word] {
+                while let Some((part, left)) = numbers.split_at_checked(ROWS * L) {
+                    pack_lanes::<L>(out, part, width);
+                    numbers = left;
+                }
+                numbers
+            }
+
+            fn pack_lanes<const L: usize>(out: &mut Vec<u8>, numbers: &[$word], width: u32) {
+                let (mut held, mut bits) = ([0 as $word; L], 0);
+                for row in numbers.as_chunks::<L>().0 {
+                    for (held, v) in held.iter_mut().zip(row) {
+                        *held |= v << bits;
+                    }
+                    bits += width;
+                    if bits < <$word>::BITS {
+                        continue;
+                    }
+                    out.extend(held.iter().flat_map(|held| held.to_le_bytes()));
+                    bits -= <$word>::BITS;
+                    for (held, v) in held.iter_mut().zip(row) {
+                        // `bits` of the number are left over; a shift by a whole word would be none.
+                        *held = if bits == 0 { 0 } else { v >> (width - bits) };
+                    }
+                }
+            }
+
+            pub(super) fn unpack(
+                cursor: &mut Cursor<'_>,
+                out: &mut [$int],
+                width: u32,
+                base: $word,
+            ) -> Result<(), Malformed> {
+                let left = unpack_all::<16>(cursor, out, width, base)?;
+                let left = unpack_all::<8>(cursor, left, width, base)?;
+                let left = unpack_all::<4>(cursor, left, width, base)?;
+                let left = unpack_all::<2>(cursor, left, width, base)?;
+                let left = unpack_all::<1>(cursor, left, width, base)?;
+                let mut reader = BitReader::new(cursor.bytes(packed_bytes(left.len(), width))?);
+                for place in left {
+                    *place = base.wrapping_add(reader.take(width) as $word) as $int;
+                }
+                Ok(())
+            }
+
+            /// Reads from so many lanes while there are places enough; those left are given back.
+            fn unpack_all<'a, const L: usize>(
+                cursor: &mut Cursor<'_>,
+                mut out: &'a mut [$int],
+                width: u32,
+                base: $word,
+            ) -> Result<&'a mut [$int], Malformed> {
+                while out.len() >= ROWS * L {
+                    let (part, left) = out.split_at_mut(ROWS * L);
+                    unpack_lanes::<L>(cursor.bytes(width as usize * L * $bytes)?, part, width, base);
+                    out = left;
+                }
+                Ok(out)
+            }
+
+            fn unpack_lanes<const L: usize>(bytes: &[u8], out: &mut [$int], width: u32, base: $word) {
+                let words = bytes.as_chunks::<$bytes>().0.as_chunks::<L>().0;
+                let (mask, mut bit) = (mask(width) as $word, 0);
+                for row in out.as_chunks_mut::<L>().0 {
+                    let (at, shift) = ((bit / <$word>::BITS) as usize, bit % <$word>::BITS);
+                    let low = &words[at];
+                    if shift + width <= <$word>::BITS {
+                        for (place, low) in row.iter_mut().zip(low) {
+                            let low = <$word>::from_le_bytes(*low) >> shift;
+                            *place = base.wrapping_add(low & mask) as $int;
+                        }
+                    } else {
+                        for ((place, low), high) in row.iter_mut().zip(low).zip(&words[at + 1]) {
+                            let low = <$word>::from_le_bytes(*low) >> shift;
+                            let high = <$word>::from_le_bytes(*high) << (<$word>::BITS - shift);
+                            *place = base.wrapping_add((low | high) & mask) as $int;
+                        }
+                    }
+                    bit += width;
+                }
             }
         }
-        bit += width;
-    }
+    };
 }
+
+words!(words32, u32, i32, 4);
+words!(words64, u64, i64, 8);
 
 #[cfg(test)]
 mod tests {
@@ -167,14 +193,21 @@ mod tests {
                 let mut out = vec![7];
                 pack(&mut out, &numbers, width);
                 assert_eq!(out.len(), 1 + packed_bytes(n, width));
-                let (mut cursor, mut back) = (Cursor::new(&out[1..]), vec![0; n]);
-                unpack(&mut cursor, &mut back, width, -5).unwrap();
-                cursor.end().unwrap();
+                let unpack = |bytes: &[u8]| -> Result<Vec<i64>, Malformed> {
+                    let (mut cursor, mut narrow, mut wide) = (Cursor::new(bytes), vec![0; n], vec![0; n]);
+                    if width <= 32 {
+                        unpack32(&mut cursor, &mut narrow, width, 0)?;
+                        wide = narrow.iter().map(|v| i64::from(*v as u32).wrapping_sub(5)).collect();
+                        unpack32(&mut Cursor::new(bytes), &mut narrow, width, -5)?;
+                        assert!(narrow.iter().zip(&wide).all(|(a, b)| *a == *b as i32));
+                    } else {
+                        unpack64(&mut cursor, &mut wide, width, -5)?;
+                    }
+                    cursor.end().map(|()| wide)
+                };
                 let moved: Vec<i64> = numbers.iter().map(|v| (*v as i64).wrapping_sub(5)).collect();
-                assert_eq!(back, moved, "{n} numbers of {width} bits");
-                if out.len() > 1 {
-                    assert!(unpack(&mut Cursor::new(&out[2..]), &mut back, width, 0).is_err());
-                }
+                assert_eq!(unpack(&out[1..]), Ok(moved), "{n} numbers of {width} bits");
+                assert!(out.len() == 1 || unpack(&out[2..]).is_err());
             }
         }
     }

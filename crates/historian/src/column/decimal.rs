@@ -5,7 +5,7 @@
 //! is digits · 10^-p. Both are tried, the scale is found on a sample, and each value is checked bit by bit: what does not
 //! come back exactly (NaN, -0.0, infinities, other fractions) is kept apart as it is.
 
-use super::{bits::width_of, number::Float};
+use super::{bits::width_of, number::Float, part::Part};
 
 /// 10^0 to 10^22, all of which a double holds exactly.
 const POWERS: [f64; 23] = [
@@ -40,7 +40,7 @@ const HALVES: [(f64, f64); 8] = {
     }
     halves
 };
-const HALVES_MAX: u64 = 1 << 27;
+const HALVES_MAX: i64 = 1 << 27;
 
 /// How digits become a float.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -162,12 +162,30 @@ pub(super) fn split<F: Float>(values: &[F], scale: Scale) -> (Vec<i64>, Vec<i64>
 }
 
 /// Appends digits as values.
-pub(super) fn join<F: Float>(out: &mut Vec<F>, digits: &[i64], scale: Scale) {
+pub(super) fn join<F: Float>(out: &mut Vec<F>, digits: Part<'_>, scale: Scale) {
+    match digits {
+        Part::Narrow(part) => {
+            let halved = i64::from(part.low) > -HALVES_MAX && i64::from(part.high) < HALVES_MAX;
+            join_as(out, part.values, scale, halved, f64::from);
+        }
+        Part::Wide(digits) => {
+            let halved = all_below_halves_max(digits);
+            join_as(out, digits, scale, halved, whole);
+        }
+    }
+}
+
+fn join_as<F: Float, I: Copy>(
+    out: &mut Vec<F>,
+    digits: &[I],
+    scale: Scale,
+    halved: bool,
+    whole: impl Fn(I) -> f64,
+) {
     // One loop for each operation, or the choice would be made for every value.
     match scale {
-        Scale::Over(power)
-            if usize::from(power) < HALVES.len() && digits.iter().all(|d| d.unsigned_abs() < HALVES_MAX) =>
-        {
+        Scale::Over(0) | Scale::Times(0) => out.extend(digits.iter().map(|d| F::narrow(whole(*d)))),
+        Scale::Over(power) if halved && usize::from(power) < HALVES.len() => {
             let (high, low) = HALVES[usize::from(power)];
             out.extend(digits.iter().map(|d| F::narrow(whole(*d) * high + whole(*d) * low)));
         }
@@ -182,6 +200,11 @@ pub(super) fn join<F: Float>(out: &mut Vec<F>, digits: &[i64], scale: Scale) {
     }
 }
 
+/// Without a way out of the loop, so that several are looked at at once.
+fn all_below_halves_max(digits: &[i64]) -> bool {
+    digits.iter().fold(0, |all, d| all | d.wrapping_add(HALVES_MAX - 1) as u64) < 2 * HALVES_MAX as u64
+}
+
 /// The reverse of rounding; exact for all that a writer makes, and quicker than a conversion.
 fn whole(digits: i64) -> f64 {
     f64::from_bits(digits.wrapping_add(ROUNDER.to_bits() as i64) as u64) - ROUNDER
@@ -189,19 +212,22 @@ fn whole(digits: i64) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::part::Narrow, *};
 
     #[test]
     fn halves_give_what_the_division_gives() {
         for power in 0..HALVES.len() as u8 {
-            let near = (0..300_000).chain((HALVES_MAX as i64 - 300_000)..HALVES_MAX as i64);
+            let near = (0..300_000).chain(HALVES_MAX - 300_000..HALVES_MAX);
             for digits in near.chain((0..2_000_000).map(|i| i * 67)).map(|d| [d, -d]) {
                 let mut values: Vec<f64> = Vec::new();
-                join(&mut values, &digits, Scale::Over(power));
-                for (v, d) in values.iter().zip(digits) {
+                let mut narrow = digits.map(|d| d as i32);
+                let part = Narrow { values: &mut narrow, low: 1 - (1 << 27), high: (1 << 27) - 1 };
+                join(&mut values, Part::Narrow(part), Scale::Over(power));
+                join(&mut values, Part::Wide(&mut digits.clone()), Scale::Over(power));
+                for (v, d) in values.iter().zip(digits.iter().chain(&digits)) {
                     assert_eq!(
                         v.to_bits(),
-                        (d as f64 / POWERS[usize::from(power)]).to_bits(),
+                        (*d as f64 / POWERS[usize::from(power)]).to_bits(),
                         "{d} / 10^{power}"
                     );
                 }

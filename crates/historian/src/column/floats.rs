@@ -4,7 +4,7 @@ use super::{
     Effort,
     decimal::{Scale, join, scale, split},
     id,
-    ints::{PCO_LEVEL, each_ints, put_ints, take_ints},
+    ints::{each_ints, put_ints, take_ints},
     number::{Float, keep_smaller},
     pcodec,
 };
@@ -12,6 +12,8 @@ use crate::codec::{Cursor, Malformed, put_varint};
 
 /// Values tried to see whether pco is worth its time.
 const TRIAL_ROWS: usize = 512;
+/// pco's own default; above it, time rises steeply for next to nothing.
+const PCO_LEVEL: usize = 8;
 /// pco's level for that and for what follows from it.
 const PCO_LEVEL_HOT: usize = 4;
 /// Fewer values than this are not worth pco's metadata.
@@ -50,7 +52,7 @@ fn put_decimal<F: Float>(out: &mut Vec<u8>, values: &[F], scale: Scale, effort: 
     out.push(scale.byte());
     put_varint(out, apart.len() as u64);
     if !apart.is_empty() {
-        put_ints(out, &apart, Effort::Hot);
+        put_ints(out, &apart, effort);
         put_undivided(out, &apart.iter().map(|at| values[*at as usize]).collect::<Vec<_>>(), effort);
     }
     put_ints(out, &digits, effort);
@@ -60,7 +62,7 @@ fn put_decimal<F: Float>(out: &mut Vec<u8>, values: &[F], scale: Scale, effort: 
 fn put_undivided<F: Float>(out: &mut Vec<u8>, values: &[F], effort: Effort) {
     let began = out.len();
     out.push(id::FLOAT_BITS);
-    put_ints(out, &values.iter().map(|v| v.rank()).collect::<Vec<_>>(), Effort::Hot);
+    put_ints(out, &values.iter().map(|v| v.rank()).collect::<Vec<_>>(), effort);
     let mut other = Vec::new();
     if values.len() >= PCO_ROWS_MIN && (effort == Effort::Cold || promises(values)) {
         let level = if effort == Effort::Cold { PCO_LEVEL } else { PCO_LEVEL_HOT };
@@ -127,7 +129,7 @@ fn take_undivided<F: Float>(cursor: &mut Cursor<'_>, id: u8, rows: usize) -> Res
             let inner = cursor.u8()?;
             let mut values = Vec::with_capacity(rows);
             each_ints(cursor, inner, rows, &mut |part| {
-                values.extend(part.iter().map(|rank| F::from_rank(*rank)))
+                part.widen(|part| values.extend(part.iter().map(|rank| F::from_rank(*rank))))
             })?;
             Ok(values)
         }

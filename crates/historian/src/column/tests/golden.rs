@@ -15,8 +15,8 @@ fn bytes(hex: &str) -> Vec<u8> {
 /// Values and what they were first written as.
 fn columns() -> Vec<(Values, &'static str)> {
     let mut noise = Noise(1);
-    let mut skewed =
-        |rows| -> Vec<i64> { (0..rows).map(|_| (noise.bits() >> 54 >> (noise.bits() & 7)) as i64).collect() };
+    let skewed: Vec<i64> = (0..160).map(|_| noise.bits() as i64 >> 52 >> (noise.bits() & 15)).collect();
+    let mut zeros = |rows| -> Vec<i64> { (0..rows).map(|_| noise.bits().trailing_zeros().into()).collect() };
     vec![
         (Values::Absent(3), "00"),
         (Values::Bool(vec![true, false, true, true, false, true, false, true, true, false]), "40ad01"),
@@ -25,28 +25,33 @@ fn columns() -> Vec<(Values, &'static str)> {
         (Values::I64(vec![-7; 9]), "3001100d"),
         (
             Values::I64((0..70).map(|i| 1000 + i * i * 7 % 32).collect()),
-            "310711d00f05e03c78f907110003483d95603537483d95603537483d95603537483d95603537483d01",
+            "310711d00f05e03c78f907110003e88aaee8b14839b18aaee88a4839b148aee88aae39b14839483d01",
         ),
         (Values::I64((0..9).map(|i| i * 3 - 5).collect()), "12091006"),
         (Values::U64((0..9).map(|i| u64::MAX - 20 + i * i % 5 + i).collect()), "112904207655b70c"),
         (Values::I64((0..9).map(|i| i * i).collect()), "11000780002101c9906240"),
         (
             Values::I64((0..40).map(|i| if i == 17 { 1 << 40 } else { i * 5 % 3 }).collect()),
-            "110082011180808080800818866118826118866118",
+            "11008201081100000000004000000018866118826118866118",
         ),
-        (Values::I64((0..40).map(|i| i / 15 * 100).collect()), "1200110080020e640e64"),
+        (Values::I64((0..40).map(|i| i / 15 * 100).collect()), "120011008002010e001d006464"),
         (
             Values::I64((0..40).map(|i| [1, 1 << 40, -9][i * i % 3]).collect()),
             "3102120210feffffffff3f110001b66ddbb66d",
         ),
         (
-            Values::I64(skewed(200)),
-            "1400e601004700580100900f0480113d01204853800208a3520ef82f07af824ae5763acd65066a8f6187fbdf59\
-             0cc422af0c6f9805afeb06a3297277d288b63543545129880de3bdf802d49207435672eeb7458fc4ab9400c7a4\
-             b12c566502309629457884470b9e497f47046cc66cd187f0b0b56a874d7d2fbb942e563a0b5d414120a8d62e3d\
-             77a89478f00299af195fc69dfee8347bd3f0006418f585b5c5377c616a185676384ac9b330628a6aa798065970\
-             f800203b108ace0596a4de872277d480226a456c4148cbc2aa811de5231c4404d6a3d2f57a26b0c299c4b45f9c\
-             059c9c7135d283b601",
+            Values::I64(skewed),
+            "1400830710302199d824c2941346193127e608110658b2a0f67b41faa8dbcc9244a3b684e830337f087e244945\
+             deef985e4ec19e9bbfd665d17610b346d0101227bda05bf06fadf7213b9f1f5e8a8d120dd3646a7edc50ce40ff\
+             a791f17cb78b7c4f36589648310e7008d11f000042b3f1d47a358d8c8ccdea7a9bc112a26ed3e3f5215d5f7be0\
+             9c74cb96d3979dd08a04b571ac8c4ba0830da00f9bd512365b7523d3135ecdec8d6eac5293d3cdb6050a",
+        ),
+        (
+            Values::I64(zeros(2100).iter().map(|z| (z - 3).max(0) * (z % 2 * 20 - 10)).collect()),
+            "1400870a1700fefeff1f1cffff8ffeff1ff5fffff4ff7ff2fffffa0b840120c4b0c985c5af80a9bb4354cd04a9\
+             d79239ead33b513e5efd08bb17a8c8f24a87ff178fdb76c0e7ba9274e6d564042036d6503c45c281d00b02f6cc\
+             b955368d2a16ce47f5ad7813ae180e4c66d540d6a62d1b796038ec739c0ecabeb74ca4d7d918a7a45341cddb45\
+             7f30c984825fa7f708ff7fbc7500b3923404f291d22471fde3dd0103cb3c03",
         ),
         (Values::F64(vec![20.5, 20.25, 20.75, 21.0, 19.99]), "220200119e1f07330db30c00"),
         (Values::F64(vec![0.1 * 3.0, 0.1 * 7.0, 0.1 * 6.0, 0.5]), "228100110603e004"),

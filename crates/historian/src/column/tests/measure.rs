@@ -187,6 +187,69 @@ fn speeds_on_public_series() {
     );
 }
 
+/// How many times as fast as zstd-3 each effort must be read.
+const GATES: [f64; 2] = [10.0, 2.0];
+/// Turns of each, so short that some pass without a disturbance.
+const TURNS: usize = 60;
+const SHORT_NS: u128 = 4_000_000;
+
+/// Nanoseconds a value of each of three: the least of many turns, taken in turn, so that a busy neighbour is left out.
+fn in_turn(values: usize, runs: &mut [&mut dyn FnMut(); 3]) -> [f64; 3] {
+    let mut least = [f64::INFINITY; 3];
+    for _ in 0..TURNS {
+        for (run, least) in runs.iter_mut().zip(&mut least) {
+            let (began, mut rounds) = (Instant::now(), 0);
+            while began.elapsed().as_nanos() < SHORT_NS {
+                run();
+                rounds += 1;
+            }
+            *least = least.min(began.elapsed().as_nanos() as f64 / (rounds * values) as f64);
+        }
+    }
+    least
+}
+
+#[test]
+#[ignore = "measures: speed of reading against zstd-3, on public series"]
+fn reading_keeps_ahead_of_zstd() {
+    let all = series();
+    let mut reader = zstd::bulk::Decompressor::new().unwrap();
+    let mut place = vec![0u8; BLOCK * 8];
+    let (mut sums, mut count) = ([0.0; 3], 0);
+    println!(
+        "{:<28}{:>8}{:>8}{:>8}{:>8}{:>8}",
+        "decode, ns/value", "zstd-3", "hot", "cold", "hot x", "cold x"
+    );
+    let line = |name: &str, [base, hot, cold]: [f64; 3]| {
+        println!("{name:<28}{base:>8.2}{hot:>8.2}{cold:>8.2}{:>8.1}{:>8.1}", base / hot, base / cold);
+    };
+    for (name, values) in &all {
+        let blocks: Vec<&[f64]> = values.chunks(BLOCK).collect();
+        let zstd: Vec<Vec<u8>> = blocks.iter().map(|b| zstd::bulk::compress(&raw(b), 3).unwrap()).collect();
+        let [hot, cold] = [Effort::Hot, Effort::Cold].map(|effort| {
+            blocks.iter().map(|b| encode(&Values::F64(b.to_vec()), effort)).collect::<Vec<_>>()
+        });
+        let read = |all: &[Vec<u8>]| {
+            let both = all.iter().zip(&blocks);
+            both.for_each(|(bytes, b)| drop(black_box(decode(bytes, ValueType::F64, b.len()))));
+        };
+        let mut base = || {
+            zstd.iter().for_each(|z| {
+                black_box(reader.decompress_to_buffer(z, &mut place).unwrap());
+            });
+        };
+        let took = in_turn(values.len(), &mut [&mut base, &mut || read(&hot), &mut || read(&cold)]);
+        line(name, took);
+        (0..3).for_each(|i| sums[i] += took[i] * values.len() as f64);
+        count += values.len();
+    }
+    if count > 0 {
+        line("all values", sums.map(|sum| sum / count as f64));
+        let [hot, cold] = [sums[0] / sums[1], sums[0] / sums[2]];
+        assert!(hot >= GATES[0] && cold >= GATES[1], "hot {hot:.1}, cold {cold:.1}");
+    }
+}
+
 #[test]
 #[ignore = "measures: size and speed on made series"]
 fn made_series() {
