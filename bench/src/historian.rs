@@ -44,7 +44,10 @@ pub(crate) fn run(name: &str, options: &Options) -> Option<Exit> {
     let options = &Options { pinned: false, ..options.clone() };
     let peers = options.peers_or(case.peers);
     let programs = Programs::ready(&peers);
+    // The reference of the calibration is that of one core.
+    let _same_where_there_is_one = machine::pin_clients();
     let (before, load_before) = (Calibration::take(), machine::load());
+    let _same_where_there_is_one = machine::unpin();
     let contests = match (case.hold)(options, &peers, &programs) {
         Ok(contests) => contests,
         Err(why) => {
@@ -54,6 +57,7 @@ pub(crate) fn run(name: &str, options: &Options) -> Option<Exit> {
     };
     let goals = (case.goals)(&contests);
     let versions = programs.versions();
+    let _same_where_there_is_one = machine::pin_clients();
     let report = Report {
         case: case.name,
         options,

@@ -45,8 +45,18 @@ fn field<'a>(line: &'a str, name: &str) -> Option<&'a str> {
 
 /// Keeps this process, and so every client in it, off the server's core. `false` where there is only one core.
 pub(crate) fn pin_clients() -> bool {
+    pin(&CLIENT_CORE.to_string())
+}
+
+/// Gives this process, and what it starts, every core again.
+pub(crate) fn unpin() -> bool {
+    let last = said("nproc", &["--all"]).parse::<usize>().map_or(0, |cores| cores.saturating_sub(1));
+    pin(&format!("0-{last}"))
+}
+
+fn pin(cores: &str) -> bool {
     let pid = std::process::id().to_string();
-    let pinned = Command::new("taskset").args(["-a", "-c", "-p", &CLIENT_CORE.to_string(), &pid]).output();
+    let pinned = Command::new("taskset").args(["-a", "-c", "-p", cores, &pid]).output();
     pinned.is_ok_and(|o| o.status.success())
 }
 
