@@ -22,7 +22,7 @@ use crate::{
     manifest::{SegmentEntry, Window},
     memory::Split,
     merge::{Direction, Sink, Waiting, merge},
-    plan::{Into, window_of},
+    plan::{Target, window_of},
     rows::{NEVER, Rows, instant_after, steps_after},
     segment::{ReadFailure, Segment},
     segment_writer::SegmentWriter,
@@ -58,7 +58,7 @@ pub(crate) struct Work<'a> {
     pub(crate) format: u32,
     /// By order.
     pub(crate) inputs: &'a [Arc<Segment>],
-    pub(crate) into: Into,
+    pub(crate) into: Target,
     pub(crate) today: i64,
     pub(crate) deletions: &'a [Deletion],
     pub(crate) holds: &'a [Hold],
@@ -280,8 +280,8 @@ impl<'a, 'w, 'o> Rewrite<'a, 'w, 'o> {
     /// The window of a time; what belongs to the one before is written.
     fn enter(&mut self, time: Time) -> Result<Window, Failure> {
         let window = match self.work.into {
-            Into::One(window) => window,
-            Into::ByDay => match self.window {
+            Target::One(window) => window,
+            Target::ByDay => match self.window {
                 Some(window) if window.end().is_none_or(|end| time < end) => window,
                 _ => window_of(day(time), self.work.today),
             },

@@ -9,8 +9,8 @@
 
 use crate::codec::{Cursor, Malformed};
 
-/// The version that new stores get.
-pub(crate) const VERSION: u32 = 2;
+/// The format version that new stores get.
+pub const VERSION: u32 = 2;
 /// The earliest version that this release reads, and writes where a store has it.
 pub(crate) const VERSION_MIN: u32 = 1;
 /// The one shard of today; the field is there so that more can come without a new format.

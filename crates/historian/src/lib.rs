@@ -49,6 +49,7 @@ pub use compactor::Budget;
 pub use deletion::{Deletion, Hold, Scope};
 pub use disk::{Disk, DiskFile, RealDisk};
 pub use error::{AppendError, CompactError, Damage, FlushError, OpenError, ReadError, UpkeepError};
+pub use format::VERSION as FORMAT;
 pub use options::{CHUNK_ROWS, COMPACT_CHUNK_ROWS, MEMORY_BYTES, Options};
 pub use query::{
     AggregateQuery, Appended, Compacted, RangeQuery, Recovery, SourceState, Stats, Terms, Trend, TrendQuery,
@@ -80,7 +81,7 @@ pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// Batches that may wait for the log; the next append waits for a place.
 const QUEUE_BATCHES_MAX: usize = 1024;
-/// Bytes of log records that may wait for the log; the next append waits for a place.
+/// Bytes, of log records and their rows in memory, that may wait for the log; the next append waits for a place.
 const QUEUE_BYTES_MAX: usize = 64 << 20;
 /// Queries that read at the same time; the next one waits.
 const READERS_MAX: usize = 4;
@@ -190,10 +191,10 @@ impl Historian {
             batch.check()?;
             // Encoded here, on the caller's thread: the writer thread does nothing but write and sync.
             let record = log::encode_record(&batch, inner.shared.format.load(Ordering::Relaxed));
-            let bytes = record.len();
-            if bytes > RECORD_BYTES_MAX {
-                return Err(AppendError::TooLarge { bytes, max: RECORD_BYTES_MAX });
+            if record.len() > RECORD_BYTES_MAX {
+                return Err(AppendError::TooLarge { bytes: record.len(), max: RECORD_BYTES_MAX });
             }
+            let bytes = record.len() + batch.sections.iter().map(memory::section_bytes).sum::<usize>();
             let share = u32::try_from(bytes.min(QUEUE_BYTES_MAX)).unwrap_or(u32::MAX);
             let permit = inner.queue_bytes.clone().acquire_many_owned(share).await;
             let permit = permit.map_err(|_| AppendError::Closed)?;
@@ -204,6 +205,7 @@ impl Historian {
                 rows,
                 sections: batch.sections,
                 record,
+                bytes,
                 failures_seen,
                 reply,
                 permit,

@@ -10,13 +10,15 @@ mod part;
 pub(crate) use latest::{LatestEntry, LatestTable};
 pub(crate) use paged::Paged;
 
-use types::{Origin, PointId, Quality, Section, Time};
+use types::{Origin, PointId, Quality, SampleBatch, Section, Time};
 
 use crate::{
     deletion::Deletion,
     rows::{Rows, is_known, steps_after},
     versions::{Version, settle},
+    writer::GROUP_BYTES_MAX,
 };
+pub(crate) use part::section_bytes;
 use part::{PART_ROWS, Part};
 
 /// What the log knows of a batch, for all of its rows.
@@ -32,6 +34,12 @@ type Place = u32;
 const NOWHERE: Place = u32::MAX;
 /// Rows from which on a section is a part of its own; smaller ones share parts.
 const OWN_PART_ROWS: usize = 256;
+/// Parts that a place can name.
+const PARTS_MAX: usize = 1 << 16;
+/// Parts that one group of batches may need: each has rows of its own, and a batch beside the group's bytes comes alone.
+const GROUP_PARTS_MAX: usize =
+    GROUP_BYTES_MAX / (OWN_PART_ROWS * part::ROW_BYTES) + SampleBatch::ROWS_MAX / OWN_PART_ROWS + 2 * KINDS;
+const _: () = assert!(GROUP_PARTS_MAX < PARTS_MAX / 2);
 /// Value types, with the one of rows without a value.
 const KINDS: usize = 8;
 
@@ -81,14 +89,23 @@ pub(crate) struct Table {
     parts: Vec<Part>,
     /// The part that small sections of each type go to.
     shared: [Option<u32>; KINDS],
+    /// All sections share parts.
+    shares_all: bool,
     heads: Paged<Head>,
     rows: u64,
     bytes: usize,
 }
 
 impl Table {
-    /// Parts that a place can name, less what one more batch may need.
-    const PARTS_MAX: usize = (1 << 16) - 64;
+    /// For rows that are read back from the log, which may be more than [`Table::is_out_of_places`] lets in: they are
+    /// copied into parts as large as can be.
+    pub(crate) fn for_replay() -> Table {
+        Table { shares_all: true, ..Table::default() }
+    }
+    /// From here on rows come as they are acknowledged.
+    pub(crate) fn end_replay(&mut self) {
+        self.shares_all = false;
+    }
 
     pub(crate) fn rows(&self) -> u64 {
         self.rows
@@ -98,27 +115,27 @@ impl Table {
     }
     /// Whether the next batch might not find a place.
     pub(crate) fn is_out_of_places(&self) -> bool {
-        self.parts.len() >= Self::PARTS_MAX
+        self.parts.len() + GROUP_PARTS_MAX >= PARTS_MAX
     }
 
-    /// Takes in the rows of one batch. `late` is told of rows that are not later than those before them here.
-    pub(crate) fn push(&mut self, stamp: Stamp, sections: Vec<Section>, late: &mut dyn FnMut(PointId, Time)) {
+    /// Takes in the rows of one batch.
+    pub(crate) fn push(&mut self, stamp: Stamp, sections: Vec<Section>) {
         for mut section in sections {
             let (rows, kind) = (section.len(), part::kind_of(&section.values));
             self.bytes += part::section_bytes(&section);
             if rows > PART_ROWS {
                 for start in (0..rows).step_by(PART_ROWS) {
                     self.parts.push(Part::cut(&section, start..rows.min(start + PART_ROWS)));
-                    self.link(kind, self.parts.len() - 1, 0, stamp, late);
+                    self.link(kind, self.parts.len() - 1, 0, stamp);
                 }
-            } else if rows >= OWN_PART_ROWS {
+            } else if rows >= OWN_PART_ROWS && !self.shares_all {
                 self.parts.push(Part::whole(&mut section));
-                self.link(kind, self.parts.len() - 1, 0, stamp, late);
+                self.link(kind, self.parts.len() - 1, 0, stamp);
             } else if rows > 0 {
                 let at = self.shared_part(kind, &section);
                 let start = self.parts[at].len();
                 self.parts[at].extend(&section);
-                self.link(kind, at, start, stamp, late);
+                self.link(kind, at, start, stamp);
             }
         }
     }
@@ -135,7 +152,7 @@ impl Table {
     }
 
     /// Links the rows of a part from `start` on to those before them. The hot loop of the store.
-    fn link(&mut self, kind: u8, at: usize, start: usize, stamp: Stamp, late: &mut dyn FnMut(PointId, Time)) {
+    fn link(&mut self, kind: u8, at: usize, start: usize, stamp: Stamp) {
         let part = &mut self.parts[at];
         part.stamps.push((start as u32, stamp));
         part.before.reserve(part.times.len() - start);
@@ -148,10 +165,7 @@ impl Table {
                 (head.newest, head.newest_at) = (time, place);
             } else {
                 head.is_mixed |= head.kind != kind;
-                if time <= head.newest {
-                    head.is_late = true;
-                    late(point, time);
-                }
+                head.is_late |= time <= head.newest;
                 if time >= head.newest {
                     (head.newest, head.newest_at) = (time, place);
                 }
@@ -321,5 +335,46 @@ impl Table {
             versions.iter().for_each(|version| version.append_to(&mut split));
         }
         split
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use types::{QualityRuns, Values};
+
+    fn section(start: i64, rows: usize) -> Section {
+        Section {
+            points: vec![PointId(7); rows],
+            times: (0..rows as i64).map(|row| Time(start + row)).collect(),
+            values: Values::Bool(vec![true; rows]),
+            quality: QualityRuns::default(),
+        }
+    }
+
+    fn table(mut table: Table, sections: usize) -> Table {
+        for at in 0..sections {
+            let stamp = Stamp { lsn: at as u64, recorded: Time(0), origin: Origin::Measured };
+            table.push(stamp, vec![section((at * OWN_PART_ROWS) as i64, OWN_PART_ROWS)]);
+        }
+        table
+    }
+
+    #[test]
+    fn places_do_not_run_out_within_a_group() {
+        let sections = PARTS_MAX - GROUP_PARTS_MAX;
+        let full = table(Table::default(), sections);
+        assert!(full.is_out_of_places());
+        let rows = full.rows_of(PointId(7), Time(-1), Time::MAX, None, &[]);
+        assert_eq!((rows.len(), rows[0].len()), (1, sections * OWN_PART_ROWS));
+        assert!(rows[0].times.is_sorted_by(|a, b| a < b));
+    }
+
+    #[test]
+    fn what_is_read_back_from_the_log_finds_a_place_however_much_it_is() {
+        let replayed = table(Table::for_replay(), 1_000);
+        assert_eq!(replayed.parts.len(), (1_000 * OWN_PART_ROWS).div_ceil(PART_ROWS));
+        let rows = replayed.rows_of(PointId(7), Time(-1), Time::MAX, None, &[]);
+        assert_eq!(rows[0].len(), 1_000 * OWN_PART_ROWS);
     }
 }

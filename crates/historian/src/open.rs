@@ -61,7 +61,7 @@ pub(crate) fn open(
     let segments = open_segments(&disk, &dir, &manifest, &mut recovery.damaged)?;
     let latest = load_latest(&*disk, &dir, &manifest, &segments, &mut recovery.damaged)?;
     let mut state = State {
-        table: Table::default(),
+        table: Table::for_replay(),
         frozen: None,
         latest: Arc::new(latest),
         segments: sorted(segments.into_iter()),
@@ -77,11 +77,12 @@ pub(crate) fn open(
         if let Ok(Admission::New { state: after, .. }) = admit(known, &record.header, rows) {
             let stamp =
                 Stamp { lsn: record.lsn, recorded: record.header.recorded, origin: record.header.origin };
-            state.table.push(stamp, record.sections, &mut |_, _| {});
+            state.table.push(stamp, record.sections);
             state.sources.insert(record.header.source, after);
             recovery.rows_replayed += rows;
         }
     })?;
+    state.table.end_replay();
     recovery.torn_bytes = replayed.torn_bytes;
     recovery.damaged.extend(replayed.damaged);
     for name in &replayed.foreign {

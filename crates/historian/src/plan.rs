@@ -54,7 +54,7 @@ pub(crate) fn window_of(day: i64, today: i64) -> Window {
 
 /// Which windows the rows of a job go to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Into {
+pub(crate) enum Target {
     /// Each row to the one of its day.
     ByDay,
     /// All to the same.
@@ -66,7 +66,7 @@ pub(crate) enum Into {
 pub(crate) struct Job {
     pub(crate) inputs: Vec<u64>,
     /// `None`: they are dropped, for their age.
-    pub(crate) into: Option<Into>,
+    pub(crate) into: Option<Target>,
 }
 
 /// What a judgement depends on.
@@ -117,7 +117,7 @@ impl Circumstances<'_> {
             return None;
         }
         let whole = fresh().take_while(|segment| !self.spared.contains(&segment.number));
-        self.job(whole.take(FRESH_MAX).collect(), Into::ByDay)
+        self.job(whole.take(FRESH_MAX).collect(), Target::ByDay)
     }
 
     /// Files of one window that are of like size, or too many.
@@ -138,7 +138,7 @@ impl Circumstances<'_> {
             });
             let count = like.count();
             let chosen = files[files.len() - count..].to_vec();
-            if count < least { None } else { self.job(chosen, Into::One(window)) }
+            if count < least { None } else { self.job(chosen, Target::One(window)) }
         })
     }
 
@@ -156,7 +156,7 @@ impl Circumstances<'_> {
             let inside = self.usable().filter(|segment| segment.window.is_some_and(|w| parent.holds(w)));
             let inside: Vec<_> = inside.collect();
             let bytes: u64 = inside.iter().map(|segment| segment.bytes).sum();
-            if bytes > FILE_BYTES_MAX { None } else { self.job(inside, Into::One(parent)) }
+            if bytes > FILE_BYTES_MAX { None } else { self.job(inside, Target::One(parent)) }
         })
     }
 
@@ -171,11 +171,11 @@ impl Circumstances<'_> {
             segment.window.is_some() && (self.deletions.iter().any(hidden) || expired)
         };
         let due = self.usable().find(is_due)?;
-        Some(Job { inputs: vec![due.number], into: Some(Into::One(due.window?)) })
+        Some(Job { inputs: vec![due.number], into: Some(Target::One(due.window?)) })
     }
 
     /// A job of these files, unless another one lies between them.
-    fn job(&self, chosen: Vec<&SegmentEntry>, into: Into) -> Option<Job> {
+    fn job(&self, chosen: Vec<&SegmentEntry>, into: Target) -> Option<Job> {
         let (from, to) = (chosen.iter().map(|s| s.order.0).min()?, chosen.iter().map(|s| s.order.1).max()?);
         let is_chosen = |other: &SegmentEntry| chosen.iter().any(|s| s.number == other.number);
         let lies_between = |other: &&SegmentEntry| {

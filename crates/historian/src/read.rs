@@ -25,7 +25,8 @@ pub(crate) struct View {
 
 /// Where rows are.
 pub(crate) enum Source {
-    Chunk(Arc<Segment>, ChunkEntry),
+    /// Of the segment that is so many in the view.
+    Chunk(usize, ChunkEntry),
     Memory(Rows),
 }
 
@@ -148,7 +149,7 @@ impl Reader<'_> {
             for kind in kinds {
                 for chunk in self.chunks(segment, *kind, point, span)? {
                     let edge = if direction.newest_first { chunk.last } else { chunk.first };
-                    let source = Source::Chunk(segment.clone(), chunk);
+                    let source = Source::Chunk(rank, chunk);
                     waiting.push(Waiting { first: direction.key(edge), rank, source });
                 }
             }
@@ -166,14 +167,14 @@ impl Reader<'_> {
     /// Damaged chunks among those that lie over others: to know of them before anything is answered, these are read twice.
     fn gaps<'w>(&mut self, waiting: &'w [Waiting<Source>]) -> Result<Vec<Gap>, ReadError> {
         let chunk_of = |w: &'w Waiting<Source>| match &w.source {
-            Source::Chunk(segment, chunk) => Some((w.rank, &**segment, chunk)),
+            Source::Chunk(rank, chunk) => Some((*rank, chunk)),
             Source::Memory(_) => None,
         };
-        let mut chunks: Vec<(usize, &Segment, &ChunkEntry)> = waiting.iter().filter_map(chunk_of).collect();
-        chunks.sort_by_key(|(_, _, chunk)| (chunk.first, chunk.last));
+        let mut chunks: Vec<(usize, &ChunkEntry)> = waiting.iter().filter_map(chunk_of).collect();
+        chunks.sort_by_key(|(_, chunk)| (chunk.first, chunk.last));
         let (mut open, mut over): (Vec<usize>, Vec<usize>) = (Vec::new(), Vec::new());
-        for (at, (rank, _, chunk)) in chunks.iter().enumerate() {
-            open.retain(|before| chunks[*before].2.last >= chunk.first);
+        for (at, (rank, chunk)) in chunks.iter().enumerate() {
+            open.retain(|before| chunks[*before].1.last >= chunk.first);
             for before in open.iter().filter(|before| chunks[**before].0 != *rank) {
                 over.push(if chunks[*before].0 > *rank { *before } else { at });
             }
@@ -182,8 +183,8 @@ impl Reader<'_> {
         over.sort_unstable();
         over.dedup();
         let mut gaps = Vec::new();
-        for (rank, segment, chunk) in over.into_iter().map(|at| chunks[at]) {
-            if self.chunk(segment, chunk)?.is_none() {
+        for (rank, chunk) in over.into_iter().map(|at| chunks[at]) {
+            if self.chunk(&self.view.segments[rank], chunk)?.is_none() {
                 gaps.push(Gap { rank, first: chunk.first, last: chunk.last });
             }
         }
@@ -216,12 +217,11 @@ impl Reader<'_> {
     ) -> Result<Option<Rows>, ReadError> {
         let mut rows = match source {
             Source::Memory(rows) => rows,
-            Source::Chunk(segment, entry) => match self.chunk(&segment, &entry)? {
+            Source::Chunk(rank, entry) => match self.chunk(&self.view.segments[rank], &entry)? {
                 Some(rows) => {
-                    let rows = self.still_there(point, &segment, span, inside(rows, span));
-                    let order = |segment: &Segment| segment.entry.order.1;
-                    let rank = self.view.segments.iter().position(|s| order(s) == order(&segment));
-                    let later = gaps.iter().filter(|gap| rank.is_some_and(|rank| gap.rank > rank));
+                    let segment = &self.view.segments[rank];
+                    let rows = self.still_there(point, segment, span, inside(rows, span));
+                    let later = gaps.iter().filter(|gap| gap.rank > rank);
                     later.fold(rows, |rows, gap| {
                         let is_in_gap: Vec<bool> =
                             rows.times.iter().map(|time| gap.first <= *time && *time <= gap.last).collect();

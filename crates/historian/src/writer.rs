@@ -28,8 +28,8 @@ use crate::{
     upkeep::{Holding, Install},
 };
 
-/// Bytes after which a group takes in no further record.
-const GROUP_BYTES_MAX: usize = 8 << 20;
+/// Bytes, of records and of their rows in memory, after which a group takes in no further batch.
+pub(crate) const GROUP_BYTES_MAX: usize = 8 << 20;
 
 /// A batch on its way into the log.
 pub(crate) struct Entry {
@@ -37,6 +37,8 @@ pub(crate) struct Entry {
     pub(crate) rows: usize,
     pub(crate) sections: Vec<Section>,
     pub(crate) record: Vec<u8>,
+    /// Of the record and of the rows in memory: a record may be a small part of its rows.
+    pub(crate) bytes: usize,
     /// Failed groups there had been when the caller sent it.
     pub(crate) failures_seen: u64,
     pub(crate) reply: oneshot::Sender<Result<Appended, AppendError>>,
@@ -106,12 +108,12 @@ impl Writer {
             match command {
                 Command::Look => {}
                 Command::Append(first) => {
-                    let mut bytes = first.record.len();
+                    let mut bytes = first.bytes;
                     let mut group = vec![first];
                     while bytes < GROUP_BYTES_MAX {
                         match queue.try_recv() {
                             Ok(Command::Append(entry)) => {
-                                bytes += entry.record.len();
+                                bytes += entry.bytes;
                                 group.push(entry);
                             }
                             Ok(other) => {
@@ -236,7 +238,7 @@ impl Writer {
         let mut state = self.shared.state_mut();
         for (lsn, entry) in (first_lsn..).zip(&mut *new) {
             let stamp = Stamp { lsn, recorded, origin: entry.header.origin };
-            state.table.push(stamp, std::mem::take(&mut entry.sections), &mut |_, _| {});
+            state.table.push(stamp, std::mem::take(&mut entry.sections));
         }
         state.sources.extend(ahead);
         drop(state);

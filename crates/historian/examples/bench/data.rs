@@ -113,6 +113,7 @@ pub(crate) struct Table {
     ticks: usize,
     /// Tick by tick.
     cells: Vec<i16>,
+    start_ns: i64,
 }
 
 impl Table {
@@ -127,13 +128,17 @@ impl Table {
                 _ => hundredths(&mut random, ticks).enumerate().for_each(|(tick, v)| set(tick, v)),
             }
         }
-        Table { kind, points, ticks, cells }
+        Table { kind, points, ticks, cells, start_ns: START_NS }
+    }
+    /// Begins at another instant than all others.
+    pub(crate) fn since(self, start_ns: i64) -> Table {
+        Table { start_ns, ..self }
     }
     pub(crate) fn bytes(&self) -> usize {
         self.cells.len() * size_of::<i16>()
     }
     pub(crate) fn time(&self, tick: usize) -> i64 {
-        START_NS + tick as i64 * self.kind.period_ns()
+        self.start_ns + tick as i64 * self.kind.period_ns()
     }
     /// Whole numbers, or hundredths.
     pub(crate) fn cells(&self, tick: usize, points: Range<usize>) -> &[i16] {

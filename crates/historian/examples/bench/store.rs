@@ -14,8 +14,11 @@ const ASKED_MAX: u32 = 100_000;
 const ASKED_EACH: u32 = 2_000;
 
 #[allow(clippy::disallowed_methods, reason = "a binary makes the real clock once")]
+pub(crate) fn now() -> Time {
+    Time(UNIX_EPOCH.elapsed().map_or(0, |at| at.as_nanos() as i64))
+}
+
 pub(crate) fn open(folder: &Path, arguments: &Arguments) -> Result<(Historian, Recovery), Failure> {
-    let now = || Time(UNIX_EPOCH.elapsed().map_or(0, |at| at.as_nanos() as i64));
     let mut options = Options::new(folder, Arc::new(now), [1; 16]);
     if let Some(mb) = arguments.maybe::<usize>("memory-mb")? {
         options.memory_bytes = mb << 20;

@@ -15,12 +15,15 @@ use crate::{
 };
 
 const DAY: usize = 86_400;
+const DAY_NS: i64 = DAY as i64 * 1_000_000_000;
 const RUNS: usize = 50;
 
 /// `--days N [--columns N]`: one point at 1 Hz.
 pub(crate) async fn run(arguments: &Arguments) -> Result<Figures, Failure> {
     let (days, columns) = (arguments.or("days", 3_650_usize)?, arguments.or("columns", 2_000_u32)?);
-    let table = Arc::new(Table::new(Kind::Decimals, arguments.seed()?, 1, DAY));
+    // Up to midnight today: what is past is compacted as such.
+    let start_ns = (store::now().0 / DAY_NS - days as i64) * DAY_NS;
+    let table = Arc::new(Table::new(Kind::Decimals, arguments.seed()?, 1, DAY).since(start_ns));
     let folder = arguments.folder()?;
     let (historian, _) = store::open(&folder.path, arguments)?;
     let start = Instant::now();

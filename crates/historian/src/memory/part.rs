@@ -10,6 +10,9 @@ use crate::rows::{expand, extend, slice};
 /// Rows of one part: what sixteen bits can number.
 pub(super) const PART_ROWS: usize = 1 << 16;
 
+/// Bytes of a row beside its value and quality.
+pub(super) const ROW_BYTES: usize = size_of::<PointId>() + size_of::<Time>() + size_of::<Place>();
+
 /// See the module.
 pub(super) struct Part {
     pub(super) points: Vec<PointId>,
@@ -82,7 +85,7 @@ impl Part {
 }
 
 /// Bytes that rows of a section take in memory.
-pub(super) fn section_bytes(section: &Section) -> usize {
+pub(crate) fn section_bytes(section: &Section) -> usize {
     let rows = section.len();
     let values = match &section.values {
         Values::Absent(_) => 0,
@@ -93,7 +96,7 @@ pub(super) fn section_bytes(section: &Section) -> usize {
         Values::Bytes(v) => v.iter().map(|bytes| size_of_val(bytes) + bytes.len() + 16).sum(),
     };
     let quality = if section.quality.0.is_empty() { 0 } else { rows * size_of::<Quality>() };
-    rows * (size_of::<PointId>() + size_of::<Time>() + size_of::<Place>()) + values + quality
+    rows * ROW_BYTES + values + quality
 }
 
 /// Which of the eight types a column has, as a number.
