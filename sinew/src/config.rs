@@ -42,11 +42,13 @@ pub(crate) struct Storage {
     pub(crate) dir: PathBuf,
     /// Memory for samples that are not yet in a segment, in MiB.
     pub(crate) memory_mib: usize,
+    /// Raises stored history to the format of this release, which the release before cannot open.
+    pub(crate) confirm_format: bool,
 }
 
 impl Default for Storage {
     fn default() -> Storage {
-        Storage { dir: PathBuf::from("data"), memory_mib: 64 }
+        Storage { dir: PathBuf::from("data"), memory_mib: 64, confirm_format: false }
     }
 }
 
@@ -87,6 +89,7 @@ const KEYS: &[(&str, &str)] = &[
     ("server", "behind_tls"),
     ("storage", "dir"),
     ("storage", "memory_mib"),
+    ("storage", "confirm_format"),
     ("records", "url"),
     ("log", "level"),
 ];
@@ -179,7 +182,9 @@ fn typed(key: &str, value: &str) -> toml::Value {
             .collect::<Vec<_>>()
             .into(),
         "memory_mib" => value.parse::<i64>().map_or_else(|_| toml::Value::from(value), toml::Value::from),
-        "behind_tls" => value.parse::<bool>().map_or_else(|_| toml::Value::from(value), toml::Value::from),
+        "behind_tls" | "confirm_format" => {
+            value.parse::<bool>().map_or_else(|_| toml::Value::from(value), toml::Value::from)
+        }
         _ => toml::Value::from(value),
     }
 }

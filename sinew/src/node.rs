@@ -115,10 +115,19 @@ impl Node {
             random_bytes(&random),
         );
         options.memory_bytes = config.storage.memory_mib << 20;
+        options.confirm_format = config.storage.confirm_format;
         let (historian, recovery) = historian::Historian::open(options)?;
         if !recovery.created {
             let (rows, torn) = (recovery.rows_replayed, recovery.torn_bytes);
             tracing::info!(rows_from_log = rows, unfinished_bytes_cut = torn, "history opened");
+        }
+        let format = historian.stats().format;
+        if format < historian::FORMAT {
+            tracing::warn!(
+                format,
+                "history is in an earlier format, without compaction and corrections: once this release is to stay, set \
+                 storage.confirm_format = true; the release before cannot open it then"
+            );
         }
         let seal = open_seal(config, &random)?;
         let checks = Arc::new(DriverChecks::new(catalog::drivers(), seal.clone()));

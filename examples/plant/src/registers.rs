@@ -40,7 +40,8 @@ impl RegisterMap {
 
     /// All cells come from one moment of the plant. Cells between rows read 0; holes and what lies outside are refused.
     fn read(&self, plant: &Plant, table: Table, start: u16, count: u16) -> Result<Vec<u16>, Exception> {
-        let last = start.checked_add(count.saturating_sub(1)).ok_or(Exception::ILLEGAL_ADDRESS)?;
+        let beyond_first = count.checked_sub(1).ok_or(Exception::ILLEGAL_VALUE)?;
+        let last = start.checked_add(beyond_first).ok_or(Exception::ILLEGAL_ADDRESS)?;
         let known = self.known.get(&table).is_some_and(|(low, high)| *low <= start && last <= *high);
         let in_hole = |(of, from, to): &Hole| *of == table && start <= *to && *from <= last;
         if !known || self.holes.iter().any(in_hole) {
@@ -271,6 +272,7 @@ mod tests {
         assert_eq!(shared.lock().unwrap().read("pump1", "speed_setpoint"), Some(Value::F64(1_400.0)));
         assert_eq!(water.write(1, holding, 40, &[low]), Err(Exception::ILLEGAL_ADDRESS), "half a float");
         assert_eq!(water.write(1, holding, 0, &[low, high]), Err(Exception::ILLEGAL_ADDRESS), "read-only");
+        assert_eq!(water.read(1, holding, 40, 0), Err(Exception::ILLEGAL_VALUE), "nothing");
         assert_eq!(water.write(1, holding, 40, &[0, 0x7FC0]), Err(Exception::ILLEGAL_VALUE), "not a number");
         let compressors = Endpoint::new(&manifest, "compressors", shared.clone()).unwrap();
         // 0.550 MPa, the lowest the controller takes, which is 5.5 bar.

@@ -12,8 +12,14 @@ fn bytes(hex: &str) -> Vec<u8> {
     (0..hex.len()).step_by(2).map(|i| u8::from_str_radix(&hex[i..i + 2], 16).unwrap()).collect()
 }
 
+type Golden = Vec<(Values, &'static str)>;
+
 /// Values and what they were first written as.
-fn columns() -> Vec<(Values, &'static str)> {
+fn columns() -> Golden {
+    [whole(), fractions(), texts()].concat()
+}
+
+fn whole() -> Golden {
     let mut noise = Noise(1);
     let skewed: Vec<i64> = (0..160).map(|_| noise.bits() as i64 >> 52 >> (noise.bits() & 15)).collect();
     let mut zeros = |rows| -> Vec<i64> { (0..rows).map(|_| noise.bits().trailing_zeros().into()).collect() };
@@ -53,6 +59,11 @@ fn columns() -> Vec<(Values, &'static str)> {
              b955368d2a16ce47f5ad7813ae180e4c66d540d6a62d1b796038ec739c0ecabeb74ca4d7d918a7a45341cddb45\
              7f30c984825fa7f708ff7fbc7500b3923404f291d22471fde3dd0103cb3c03",
         ),
+    ]
+}
+
+fn fractions() -> Golden {
+    vec![
         (Values::F64(vec![20.5, 20.25, 20.75, 21.0, 19.99]), "220200119e1f07330db30c00"),
         (Values::F64(vec![0.1 * 3.0, 0.1 * 7.0, 0.1 * 6.0, 0.5]), "228100110603e004"),
         (
@@ -72,6 +83,11 @@ fn columns() -> Vec<(Values, &'static str)> {
             "234d92011990011990f90b10000000000000000000344000000000000000000010004040245046c60375f2d6db\
              a84c3be1a293a7db53e834ecba30ad17cf96e68e884f2da336afc59fd41093199410",
         ),
+    ]
+}
+
+fn texts() -> Golden {
+    vec![
         (
             Values::String(["run", "stop", "", "run", "run", "run"].map(Into::into).into()),
             "310350110003230072756e73746f701100022400",
