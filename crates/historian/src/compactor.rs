@@ -104,7 +104,8 @@ impl Compactor {
                     self.signals.look.store(false, Ordering::Relaxed);
                     if let Some(budget) = self.budget
                         && let Err(error) = self.compact(Some(budget), false)
-                        && error != CompactError::Closed
+                        // A store of an earlier format does without, which its owner was told when it was opened.
+                        && !matches!(error, CompactError::Closed | CompactError::Format { .. })
                     {
                         tracing::warn!(%error, "compaction is tried again later");
                     }
