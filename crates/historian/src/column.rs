@@ -109,6 +109,23 @@ pub(crate) fn take_times(cursor: &mut Cursor<'_>, rows: usize) -> Result<Vec<Tim
     times::take_times(cursor, rows)
 }
 
+/// Divides steps by the largest unit that all of them share, and gives it.
+pub(crate) fn into_units(steps: &mut [u64]) -> u64 {
+    let unit = times::unit_of(steps);
+    times::divide(steps, unit);
+    unit
+}
+
+/// Appends integers, as they are needed beside values.
+pub(crate) fn put_ints(out: &mut Vec<u8>, values: &[i64], effort: Effort) {
+    ints::put_ints(out, values, effort);
+}
+
+/// Reads so many integers. `rows` must be bounded by the caller, as for [`take_times`].
+pub(crate) fn take_ints(cursor: &mut Cursor<'_>, rows: usize) -> Result<Vec<i64>, Malformed> {
+    ints::take_ints(cursor, rows)
+}
+
 /// Appends values, each of which comes back bit by bit.
 pub(crate) fn put_values(out: &mut Vec<u8>, values: &Values, effort: Effort) {
     match values {

@@ -1,7 +1,7 @@
 //! Compaction of some segments: their rows, merged and written as few larger chunks, with summaries.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::BTreeMap,
     io, mem,
     ops::{ControlFlow, Range},
     path::{Path, PathBuf},
@@ -12,22 +12,22 @@ use types::{PointId, Time, ValueType};
 
 use crate::{
     Damage,
-    chunk::{ChunkEntry, Kind, Layout, Want},
+    chunk::{Kind, Layout},
     column::Effort,
     deletion::{Deletion, Hold},
     disk::Disk,
-    flush::{day, rows_of_bytes},
+    flush::day,
     format::file_name,
-    index::TopEntry,
     manifest::{SegmentEntry, Window},
     memory::Split,
     merge::{Direction, Sink, Waiting, merge},
     plan::{Target, window_of},
-    rows::{NEVER, Rows, instant_after, steps_after},
-    segment::{ReadFailure, Segment},
+    rows::{NEVER, Rows, instant_after, rows_of_bytes, steps_after},
+    segment::Segment,
     segment_writer::SegmentWriter,
     summary::{BLOCK, Summaries},
     versions::{Version, settle},
+    walk::{Piece, Walk},
 };
 
 /// Bytes of text and bytes after which a chunk is closed.
@@ -78,49 +78,6 @@ struct Output {
     writer: SegmentWriter,
 }
 
-/// Chunks of one kind of a segment, point by point, one index block in memory.
-struct Walk<'a> {
-    segment: &'a Arc<Segment>,
-    rank: usize,
-    blocks: VecDeque<TopEntry>,
-    chunks: VecDeque<ChunkEntry>,
-}
-
-impl<'a> Walk<'a> {
-    fn new(segment: &'a Arc<Segment>, kind: Kind, rank: usize) -> Result<Walk<'a>, Failure> {
-        let blocks = segment.blocks(kind).ok_or_else(|| damaged(segment, "its index is damaged"))?;
-        Ok(Walk { segment, rank, blocks: blocks.into(), chunks: VecDeque::new() })
-    }
-    /// The next chunk, without taking it.
-    fn peek(&mut self) -> Result<Option<ChunkEntry>, Failure> {
-        while self.chunks.is_empty()
-            && let Some(block) = self.blocks.pop_front()
-        {
-            let chunks = self.segment.index_block(&block);
-            self.chunks = chunks.map_err(|failure| failed(self.segment, failure, None))?.into();
-        }
-        Ok(self.chunks.front().copied())
-    }
-    /// The next chunk if it is of a point.
-    fn next_of(&mut self, point: PointId) -> Result<Option<ChunkEntry>, Failure> {
-        Ok(self.peek()?.filter(|chunk| chunk.point == point).and_then(|_| self.chunks.pop_front()))
-    }
-}
-
-fn damaged(segment: &Segment, cause: &str) -> Failure {
-    Failure::Damaged { segment: segment.entry.number, damage: segment.damage(cause, None) }
-}
-
-fn failed(segment: &Segment, failure: ReadFailure, chunk: Option<&ChunkEntry>) -> Failure {
-    match failure {
-        ReadFailure::Io(error) => Failure::Io(error),
-        ReadFailure::Damaged(cause) => {
-            let damage = segment.damage(cause.to_string(), chunk);
-            Failure::Damaged { segment: segment.entry.number, damage }
-        }
-    }
-}
-
 impl Work<'_> {
     /// Writes the outputs under final names, durable but for the directory.
     pub(crate) fn run(&mut self) -> Result<Vec<SegmentEntry>, Failure> {
@@ -134,8 +91,7 @@ impl Work<'_> {
         loop {
             let mut next: Option<PointId> = None;
             for walk in &mut walks {
-                let point = walk.peek()?.map(|chunk| chunk.point);
-                next = [next, point].into_iter().flatten().min();
+                next = [next, walk.next_point()?].into_iter().flatten().min();
             }
             let Some(point) = next else { break };
             self.point(point, &mut walks, &mut outputs)?;
@@ -151,15 +107,13 @@ impl Work<'_> {
     ) -> Result<(), Failure> {
         let mut waiting = Vec::new();
         for walk in walks {
-            while let Some(chunk) = walk.next_of(point)? {
-                let source = (walk.segment, chunk);
-                waiting.push(Waiting { first: chunk.first.0, rank: walk.rank, source });
+            while let Some(piece) = walk.take_of(point)? {
+                waiting.push(Waiting { first: piece.first().0, rank: walk.rank, source: (walk.segment, piece) });
             }
         }
         let deletions: Vec<&Deletion> = self.deletions.iter().filter(|d| d.names(point)).collect();
-        let mut open = |(segment, chunk): (&Arc<Segment>, ChunkEntry)| {
-            let rows = segment.chunk(&chunk, Want::Known);
-            let mut rows = rows.map_err(|failure| failed(segment, failure, Some(&chunk)))?.rows;
+        let mut open = |(segment, piece): (&Arc<Segment>, Piece)| {
+            let mut rows = piece.rows(segment)?;
             for deletion in deletions.iter().filter(|d| segment.entry.is_hidden_by(d)) {
                 delete(&mut rows, point, deletion);
             }
@@ -192,7 +146,9 @@ impl Work<'_> {
             ..SegmentEntry::new(number, self.format, order, Some(window))
         };
         self.made.push(temporary.clone());
-        let writer = SegmentWriter::new(&**self.disk, &temporary, self.store_id, entry)?;
+        let layout = Layout::V2(Effort::Cold);
+        let writer =
+            SegmentWriter::new(&**self.disk, &temporary, self.store_id, entry, layout, self.chunk_rows)?;
         Ok(vacant.insert(Output { path, writer }))
     }
 
@@ -232,14 +188,15 @@ struct Rewrite<'a, 'w, 'o> {
     window: Option<Window>,
     current: Vec<Rows>,
     history: Vec<Rows>,
-    summaries: Summaries,
+    /// Of all current rows of the window so far, once they are more than few.
+    summaries: Option<Summaries>,
     failed: Option<Failure>,
 }
 
 impl<'a, 'w, 'o> Rewrite<'a, 'w, 'o> {
     fn new(work: &'a mut Work<'w>, point: PointId, outputs: &'o mut BTreeMap<Window, Output>) -> Self {
-        let (current, history, summaries) = (Vec::new(), Vec::new(), Summaries::default());
-        Rewrite { work, outputs, point, window: None, current, history, summaries, failed: None }
+        let (current, history) = (Vec::new(), Vec::new());
+        Rewrite { work, outputs, point, window: None, current, history, summaries: None, failed: None }
     }
 
     /// What is left, and whether all went well.
@@ -270,9 +227,16 @@ impl<'a, 'w, 'o> Rewrite<'a, 'w, 'o> {
                 .map_or(range.len(), |end| rows.times[at..range.end].partition_point(|t| *t < end));
             let part = at..(at + inside.max(1)).min(range.end);
             at = part.end;
-            self.summaries.add(rows, part.clone());
+            if self.summaries.is_none() && !self.stay_few(window, part.len())? {
+                self.catch_up();
+            }
+            if let Some(summaries) = &mut self.summaries {
+                summaries.add(rows, part.clone());
+            }
             push(&mut self.current, rows, part);
-            self.write(Kind::Current, false)?;
+            if self.summaries.is_some() {
+                self.write(Kind::Current, false)?;
+            }
         }
         Ok(())
     }
@@ -337,7 +301,7 @@ impl<'a, 'w, 'o> Rewrite<'a, 'w, 'o> {
                 let chunk = rows.slice(at..at + fits);
                 at += fits;
                 let output = self.work.output(self.outputs, window)?;
-                output.writer.chunk(kind, self.point, &chunk, Layout::V2(Effort::Cold))?;
+                output.writer.chunk(kind, self.point, &chunk)?;
                 let bytes = output.writer.bytes();
                 if !(self.work.pace)(bytes) {
                     return Err(Failure::Stopped);
@@ -351,11 +315,45 @@ impl<'a, 'w, 'o> Rewrite<'a, 'w, 'o> {
         Ok(())
     }
 
+    /// Whether the rows of the window still share chunks with those of other points when so many more have come.
+    fn stay_few(&mut self, window: Window, more: usize) -> Result<bool, Failure> {
+        let rows: usize = self.current.iter().map(Rows::len).sum();
+        Ok(self.work.output(self.outputs, window)?.writer.are_few(rows + more))
+    }
+
+    /// Summaries of the rows that are here: of several types, in the order of time.
+    fn catch_up(&mut self) {
+        let summaries = self.summaries.get_or_insert_default();
+        if let [rows] = &*self.current {
+            return summaries.add(rows, 0..rows.len());
+        }
+        let of = |rows: &Rows, at: usize| rows.times.iter().enumerate().map(move |(row, t)| (*t, at, row)).collect::<Vec<_>>();
+        let mut all: Vec<_> = self.current.iter().enumerate().flat_map(|(at, rows)| of(rows, at)).collect();
+        all.sort_unstable();
+        all.iter().for_each(|(_, at, row)| summaries.add(&self.current[*at], *row..*row + 1));
+    }
+
     fn close_window(&mut self) -> Result<(), Failure> {
+        let Some(window) = self.window else { return Ok(()) };
+        let writer = &mut self.work.output(self.outputs, window)?.writer;
+        if self.summaries.is_none() && self.current.iter().all(|rows| writer.are_small(rows)) {
+            let before = writer.bytes();
+            for rows in self.current.drain(..) {
+                let of = rows.values.value_type();
+                writer.shared(of, rows.len())?.extend(&rows, 0..rows.len());
+                writer.name_owner(of, self.point);
+            }
+            let bytes = writer.bytes();
+            if bytes != before && !(self.work.pace)(bytes) {
+                return Err(Failure::Stopped);
+            }
+        } else if self.summaries.is_none() {
+            self.catch_up();
+        }
         self.write(Kind::Current, true)?;
         self.write(Kind::History, true)?;
-        let Some(window) = self.window.take() else { return Ok(()) };
-        for (level, summaries) in (0..).zip(mem::take(&mut self.summaries).levels()) {
+        self.window = None;
+        for (level, summaries) in (0..).zip(self.summaries.take().map(Summaries::levels).unwrap_or_default()) {
             for block in summaries.chunks(BLOCK) {
                 self.work.output(self.outputs, window)?.writer.summaries(level, self.point, block)?;
             }

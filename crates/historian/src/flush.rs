@@ -13,7 +13,7 @@ use std::{
 };
 
 use tokio::sync::mpsc;
-use types::{Time, Values};
+use types::{PointId, Time, ValueType};
 
 use crate::{
     Deletion, FlushError,
@@ -23,8 +23,8 @@ use crate::{
     disk::write_whole,
     format::file_name,
     manifest::{NAME, SegmentEntry, StoreError},
-    memory::{LatestTable, Table},
-    rows::Rows,
+    memory::{LatestTable, Place},
+    rows::{Rows, rows_of_bytes},
     segment::Segment,
     segment_writer::SegmentWriter,
     shared::{Frozen, Shared},
@@ -246,11 +246,11 @@ impl Job {
         let path = self.dir.join(file_name(first_number, "seg"));
         let temporary = path.with_added_extension("tmp");
         made.push(temporary.clone());
-        let entry = self.write_segment(first_number).map_err(FlushError::io("writing", &temporary))?;
+        let (entry, latest) =
+            self.write_segment(first_number).map_err(FlushError::io("writing", &temporary))?;
         made.push(path.clone());
         disk.rename(&temporary, &path).map_err(FlushError::io("renaming", &temporary))?;
 
-        let latest = self.join_latest();
         let latest_number = first_number + 1;
         let latest_path = self.dir.join(file_name(latest_number, "latest"));
         let bytes = snapshot::encode(&latest, self.format, self.store_id, latest_number);
@@ -261,42 +261,77 @@ impl Job {
         Ok(Written { segment, latest_number, latest })
     }
 
-    /// Writes all rows, under a temporary name, durable but for the directory.
-    fn write_segment(&self, number: u64) -> io::Result<SegmentEntry> {
+    /// Writes all rows, under a temporary name, durable but for the directory; with the latest of each point.
+    fn write_segment(&self, number: u64) -> io::Result<(SegmentEntry, LatestTable)> {
         let path = self.dir.join(file_name(number, "seg")).with_added_extension("tmp");
         let (order, table) = (self.frozen.order, &self.frozen.table);
         let settled = self.deletions.iter().map(|deletion| deletion.order).max().unwrap_or(0);
         let entry = SegmentEntry { settled, ..SegmentEntry::new(number, self.format, (order, order), None) };
-        let mut writer = SegmentWriter::new(&*self.shared.disk, &path, self.store_id, entry)?;
         let layout = if self.format == 1 { Layout::V1 } else { Layout::V2(Effort::Hot) };
-        for point in table.points() {
-            let split = table.split(point, &self.deletions);
-            for (kind, all) in [(Kind::Current, split.current), (Kind::History, split.history)] {
-                if kind == Kind::History && self.format == 1 {
-                    continue;
-                }
-                for rows in all {
-                    for range in chunk_ranges(&rows, self.chunk_rows) {
-                        if range.len() == rows.len() {
-                            writer.chunk(kind, point, &rows, layout)?;
-                        } else {
-                            writer.chunk(kind, point, &rows.slice(range), layout)?;
-                        }
-                    }
-                }
+        let mut writer =
+            SegmentWriter::new(&*self.shared.disk, &path, self.store_id, entry, layout, self.chunk_rows)?;
+        let mut latest = LatestTable::clone(&self.latest);
+        for (point, places) in table.sorted().iter() {
+            table.latest(point, latest.0.entry(point));
+            if !self.write_few(&mut writer, point, places)? {
+                self.write_point(&mut writer, point)?;
             }
         }
-        writer.finish()
+        Ok((writer.finish()?, latest))
     }
 
-    /// The latest values with those of the rows that are written out.
-    fn join_latest(&self) -> LatestTable {
-        let mut latest = LatestTable::clone(&self.latest);
-        let table: &Table = &self.frozen.table;
-        for point in table.points() {
-            table.latest(point, latest.0.entry(point));
+    /// Writes the rows of a point when they are few, plain and of a fixed width; otherwise nothing.
+    fn write_few(&self, writer: &mut SegmentWriter, point: PointId, places: &[Place]) -> io::Result<bool> {
+        let table = &self.frozen.table;
+        let plain = table.plain(point, &self.deletions).filter(|_| writer.are_few(places.len()));
+        let Some(of) = plain.filter(|of| !matches!(of, Some(ValueType::String | ValueType::Bytes))) else {
+            return Ok(false);
+        };
+        let rows = writer.shared(of, places.len())?;
+        let before = rows.len();
+        table.append(places, rows);
+        if !rows.times[before..].is_sorted_by(|a, b| a < b) {
+            rows.truncate(before);
+            return Ok(false);
         }
-        latest
+        writer.name_owner(of, point);
+        Ok(true)
+    }
+
+    fn write_point(&self, writer: &mut SegmentWriter, point: PointId) -> io::Result<()> {
+        let split = self.frozen.table.split(point, &self.deletions);
+        let few = writer.are_few(split.current.iter().map(Rows::len).sum());
+        for rows in split.current {
+            if few && writer.are_small(&rows) {
+                let of = rows.values.value_type();
+                writer.shared(of, rows.len())?.extend(&rows, 0..rows.len());
+                writer.name_owner(of, point);
+            } else {
+                self.write_chunks(writer, Kind::Current, point, rows)?;
+            }
+        }
+        if self.format > 1 {
+            for rows in split.history {
+                self.write_chunks(writer, Kind::History, point, rows)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn write_chunks(
+        &self,
+        writer: &mut SegmentWriter,
+        kind: Kind,
+        point: PointId,
+        rows: Rows,
+    ) -> io::Result<()> {
+        for range in chunk_ranges(&rows, self.chunk_rows) {
+            if range.len() == rows.len() {
+                return writer.chunk(kind, point, &rows);
+            }
+            writer.chunk(kind, point, &rows.slice(range))?;
+        }
+        Ok(())
     }
 }
 
@@ -334,23 +369,4 @@ fn chunk_ranges(rows: &Rows, chunk_rows: usize) -> Vec<Range<usize>> {
         start = end;
     }
     ranges
-}
-
-/// How many rows, at least one, hold so many bytes of text.
-pub(crate) fn rows_of_bytes(values: &Values, range: Range<usize>, most: usize) -> usize {
-    let len = |row: usize| match values {
-        Values::String(v) => v[row].len(),
-        Values::Bytes(v) => v[row].len(),
-        _ => 0,
-    };
-    if !matches!(values, Values::String(_) | Values::Bytes(_)) {
-        return range.len();
-    }
-    let mut bytes = 0;
-    let fits = range.clone().take_while(|row| {
-        let fits = bytes <= most;
-        bytes += len(*row);
-        fits
-    });
-    fits.count().max(1).min(range.len())
 }

@@ -12,11 +12,14 @@
 //!           gap       zigzag, offset less the end of the chunk before, the first from 0
 //!           length    varint, with the frame
 //!           rows      varint
+//! index 3 = kind u8 = 7 · as index 2, with: last point less the first varint, after each point: where chunks of several
+//!           points are among them
 //! top 2   = kind u8 = 3 · per index block 37 bytes: kind of its chunks u8 · first point u32 · last point u32
 //!           · earliest time i64 · latest time i64 · offset u64 · length u32
 //! ```
 //!
-//! At most 256 chunks a block, of one kind, ordered by point and then by first time.
+//! At most 256 chunks a block, of one kind, ordered by (first) point and then by first time. Of chunks of several points,
+//! the spans of points may meet where their types differ: the last point of a block is the highest of all.
 
 use types::{PointId, Time};
 
@@ -27,6 +30,8 @@ use crate::{
 
 /// First byte of an index block.
 pub(crate) const INDEX: u8 = 2;
+/// The same where some chunks are of several points.
+const INDEX_SEVERAL: u8 = 7;
 /// First byte of the top block.
 pub(crate) const TOP: u8 = 3;
 /// Chunks of one index block: what is read to find a chunk.
@@ -91,7 +96,8 @@ pub(crate) fn take_top(body: &[u8], format: u32) -> Result<Vec<TopEntry>, Malfor
 
 /// Appends the body of an index block.
 pub(crate) fn put_index(out: &mut Vec<u8>, kind: Kind, chunks: &[ChunkEntry], format: u32) {
-    out.push(INDEX);
+    let with_last = chunks.iter().any(ChunkEntry::is_of_several);
+    out.push(if with_last { INDEX_SEVERAL } else { INDEX });
     if format == 1 {
         return chunks.iter().for_each(|chunk| put_entry_v1(out, chunk));
     }
@@ -101,6 +107,9 @@ pub(crate) fn put_index(out: &mut Vec<u8>, kind: Kind, chunks: &[ChunkEntry], fo
     for chunk in chunks {
         let (from, span) = (before.start(chunk.point), chunk.last.0.wrapping_sub(chunk.first.0));
         put_varint(out, u64::from(chunk.point.0.wrapping_sub(before.point)));
+        if with_last {
+            put_varint(out, u64::from(chunk.last_point.0.wrapping_sub(chunk.point.0)));
+        }
         put_zigzag(out, chunk.first.0.wrapping_sub(from));
         put_zigzag(out, span.wrapping_sub(before.span));
         put_zigzag(out, (chunk.offset as i64).wrapping_sub(before.end as i64));
@@ -143,9 +152,11 @@ impl Before {
 /// The chunks of an index block from its body.
 pub(crate) fn take_index(body: &[u8], format: u32) -> Result<Vec<ChunkEntry>, Malformed> {
     let mut cursor = Cursor::new(body);
-    if cursor.u8()? != INDEX {
-        return Err(Malformed("the block is no index"));
-    }
+    let with_last = match cursor.u8()? {
+        INDEX => false,
+        INDEX_SEVERAL if format > 1 => true,
+        _ => return Err(Malformed("the block is no index")),
+    };
     if format == 1 {
         let count = (body.len() - 1) / ENTRY_BYTES_V1;
         let chunks = (0..count).map(|_| take_entry_v1(&mut cursor)).collect::<Result<_, _>>()?;
@@ -158,13 +169,16 @@ pub(crate) fn take_index(body: &[u8], format: u32) -> Result<Vec<ChunkEntry>, Ma
     for _ in 0..count {
         let step = u32::try_from(cursor.varint()?).map_err(|_| Malformed("a point id exceeds 32 bits"))?;
         let point = PointId(before.point.wrapping_add(step));
+        let more = if with_last { u32::try_from(cursor.varint()?).ok() } else { Some(0) };
+        let last_point = more.and_then(|more| point.0.checked_add(more)).map(PointId);
+        let last_point = last_point.ok_or(Malformed("a point id exceeds 32 bits"))?;
         let first = before.start(point).wrapping_add(cursor.zigzag()?);
         let span = before.span.wrapping_add(cursor.zigzag()?);
         let offset = before.end.wrapping_add(cursor.zigzag()? as u64);
         let len = u32::try_from(cursor.varint()?).map_err(|_| Malformed("a chunk is too long"))?;
         let rows = u32::try_from(cursor.varint()?).map_err(|_| Malformed("a chunk has too many rows"))?;
         let last = Time(first.wrapping_add(span));
-        let chunk = ChunkEntry { point, first: Time(first), last, offset, len, rows };
+        let chunk = ChunkEntry { point, last_point, first: Time(first), last, offset, len, rows };
         before.pass(&chunk);
         chunks.push(chunk);
     }
@@ -173,8 +187,10 @@ pub(crate) fn take_index(body: &[u8], format: u32) -> Result<Vec<ChunkEntry>, Ma
 }
 
 fn take_entry_v1(cursor: &mut Cursor<'_>) -> Result<ChunkEntry, Malformed> {
+    let point = PointId(cursor.u32()?);
     Ok(ChunkEntry {
-        point: PointId(cursor.u32()?),
+        point,
+        last_point: point,
         first: cursor.time()?,
         last: cursor.time()?,
         offset: cursor.u64()?,

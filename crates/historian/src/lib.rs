@@ -43,6 +43,7 @@ mod summary;
 mod trend;
 mod upkeep;
 mod versions;
+mod walk;
 mod writer;
 
 pub use compactor::Budget;

@@ -10,7 +10,7 @@ mod part;
 pub(crate) use latest::{LatestEntry, LatestTable};
 pub(crate) use paged::Paged;
 
-use types::{Origin, PointId, Quality, SampleBatch, Section, Time};
+use types::{Origin, PointId, Quality, SampleBatch, Section, Time, ValueType};
 
 use crate::{
     deletion::Deletion,
@@ -30,7 +30,7 @@ pub(crate) struct Stamp {
 }
 
 /// Place of a row: which part, and which row of it.
-type Place = u32;
+pub(crate) type Place = u32;
 const NOWHERE: Place = u32::MAX;
 /// Rows from which on a section is a part of its own; smaller ones share parts.
 const OWN_PART_ROWS: usize = 256;
@@ -81,6 +81,22 @@ pub(crate) struct Split {
     pub(crate) current: Vec<Rows>,
     /// Rows that others took the place of, or that were deleted.
     pub(crate) history: Vec<Rows>,
+}
+
+/// See [`Table::sorted`].
+pub(crate) struct Sorted {
+    /// Each point and where its places end.
+    points: Vec<(PointId, u32)>,
+    /// Of each point by part and row: in the order written, unless sections of it shared parts and others did not.
+    places: Vec<Place>,
+}
+
+impl Sorted {
+    /// Each point with the places of its rows, in the order of ids.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (PointId, &[Place])> {
+        let starts = std::iter::once(0).chain(self.points.iter().map(|(_, end)| *end));
+        starts.zip(&self.points).map(|(start, (point, end))| (*point, &self.places[start as usize..*end as usize]))
+    }
 }
 
 /// See the module.
@@ -156,11 +172,10 @@ impl Table {
         let part = &mut self.parts[at];
         part.stamps.push((start as u32, stamp));
         part.before.reserve(part.times.len() - start);
-        for row in start..part.times.len() {
-            let (point, time) = (part.points[row], part.times[row]);
-            let place = (at as u32) << 16 | row as u32;
-            let head = self.heads.entry(point);
-            part.before.push(head.last);
+        let (times, before) = (&part.times[start..], &mut part.before);
+        self.heads.each(&part.points[start..], |row, head| {
+            let (time, place) = (times[row], (at as u32) << 16 | (start + row) as u32);
+            before.push(head.last);
             if head.rows == 0 {
                 (head.newest, head.newest_at) = (time, place);
             } else {
@@ -172,7 +187,7 @@ impl Table {
             }
             (head.last, head.kind) = (place, kind);
             head.rows += 1;
-        }
+        });
         self.rows += (part.times.len() - start) as u64;
     }
 
@@ -181,11 +196,6 @@ impl Table {
     }
     fn part(&self, place: Place) -> (&Part, usize) {
         (&self.parts[(place >> 16) as usize], (place & 0xffff) as usize)
-    }
-
-    /// Points that have rows, in the order of ids.
-    pub(crate) fn points(&self) -> impl Iterator<Item = PointId> {
-        self.heads.iter().filter(|(_, head)| head.rows > 0).map(|(point, _)| point)
     }
 
     /// Brings what is known of a point's latest up to date.
@@ -259,7 +269,7 @@ impl Table {
         }
         let is_deleted = deletions.iter().any(|deletion| deletion.touches(point, from, to));
         if known_at.is_none() && !head.is_late && !head.is_mixed && !is_deleted {
-            return vec![self.gather(&places, false)];
+            return vec![self.gathered(&places, false)];
         }
         let split = self.settle(point, &places, deletions);
         let Some(at) = known_at else { return split.current };
@@ -272,26 +282,64 @@ impl Table {
         rows.filter(|rows| rows.len() > 0).collect()
     }
 
+    /// All rows by point, in one sweep: following each point's rows back would wait for memory at every step.
+    pub(crate) fn sorted(&self) -> Sorted {
+        let (mut next, mut points, mut end) = (Paged::<u32>::default(), Vec::new(), 0);
+        for (point, head) in self.heads.iter().filter(|(_, head)| head.rows > 0) {
+            *next.entry(point) = end;
+            end += head.rows;
+            points.push((point, end));
+        }
+        let mut places = vec![NOWHERE; end as usize];
+        for (at, part) in self.parts.iter().enumerate() {
+            next.each(&part.points, |row, next| {
+                places[*next as usize] = (at as u32) << 16 | row as u32;
+                *next += 1;
+            });
+        }
+        Sorted { points, places }
+    }
+
+    /// The type of a point's rows when they are plain: all of one, each later than those before, none deleted, and as
+    /// [`Table::append`] gives them.
+    pub(crate) fn plain(&self, point: PointId, deletions: &[Deletion]) -> Option<Option<ValueType>> {
+        let head = self.head(point)?;
+        let is_plain = !head.is_late && !head.is_mixed && !deletions.iter().any(|deletion| deletion.names(point));
+        is_plain.then(|| self.part(head.last).0.values.value_type())
+    }
+
+    /// Appends rows that are plain, with what is known of them.
+    pub(crate) fn append(&self, places: &[Place], rows: &mut Rows) {
+        self.gather(places, true, rows);
+    }
+
     /// All rows of a point.
     pub(crate) fn split(&self, point: PointId, deletions: &[Deletion]) -> Split {
         let Some(head) = self.head(point) else { return Split::default() };
         let places = self.places(head, Time::MIN, None);
         if !head.is_late && !head.is_mixed && !deletions.iter().any(|deletion| deletion.names(point)) {
-            return Split { current: vec![self.gather(&places, true)], history: Vec::new() };
+            return Split { current: vec![self.gathered(&places, true)], history: Vec::new() };
         }
         self.settle(point, &places, deletions)
     }
 
     /// Rows of one type in the order of places.
-    fn gather(&self, places: &[Place], with_known: bool) -> Rows {
+    fn gathered(&self, places: &[Place], with_known: bool) -> Rows {
         let of = places.first().and_then(|place| self.part(*place).0.values.value_type());
         let mut rows = Rows::empty(of);
+        self.gather(places, with_known, &mut rows);
+        rows
+    }
+
+    /// Appends rows of one type in the order of places.
+    fn gather(&self, places: &[Place], with_known: bool, rows: &mut Rows) {
+        let start = rows.len();
         rows.times.extend(places.iter().map(|place| {
             let (part, row) = self.part(*place);
             part.times[row]
         }));
         part::gather_values(&self.parts, places, &mut rows.values);
-        for (at, place) in places.iter().enumerate() {
+        for (at, place) in (start..).zip(places) {
             let (part, row) = self.part(*place);
             if !part.qualities.is_empty() {
                 crate::rows::push_mark(&mut rows.qualities, at, part.quality(row), Quality::GOOD);
@@ -303,9 +351,11 @@ impl Table {
             }
         }
         if !rows.qualities.is_empty() {
-            rows.qualities.resize(places.len(), Quality::GOOD);
+            rows.qualities.resize(rows.times.len(), Quality::GOOD);
         }
-        rows
+        if !rows.known.origins.is_empty() {
+            rows.known.origins.resize(rows.times.len(), Origin::Measured);
+        }
     }
 
     /// Sorts rows by time and tells those that are current from those that are not.
@@ -319,7 +369,7 @@ impl Table {
             by_kind[kind].push(*place);
         }
         keys.sort_unstable();
-        let columns = by_kind.each_ref().map(|places| self.gather(places, true));
+        let columns = by_kind.each_ref().map(|places| self.gathered(places, true));
         let mut split = Split::default();
         let mut versions = Vec::new();
         for same_time in keys.chunk_by(|a, b| a.0 == b.0) {

@@ -264,14 +264,14 @@ fn load_latest(
 fn replay_latest(segment: &Segment, latest: &mut LatestTable, damaged: &mut Vec<Damage>) -> io::Result<()> {
     for entry in segment.all_chunks(Kind::Current, damaged)? {
         match segment.chunk(&entry, Want::Known) {
-            Ok(chunk) => {
-                // Rows of a chunk are of one type, so its last one says all that could be the latest.
-                let (last, times) = (chunk.rows.len() - 1, &chunk.rows.times);
-                let learnt = chunk.rows.known.learnt.get(last).copied().unwrap_or(0);
-                let recorded = instant_after(times[last], learnt).unwrap_or(Time::MAX);
-                let quality = chunk.rows.quality(last);
-                latest.row(chunk.point, times[last], quality, recorded, || chunk.rows.values.get(last));
-            }
+            Ok(chunk) => chunk.owners.iter().for_each(|owner| {
+                // Rows of a chunk are of one type, so the last one of a point says all that could be its latest.
+                let (last, rows) = (owner.end as usize - 1, &chunk.rows);
+                let learnt = rows.known.learnt.get(last).copied().unwrap_or(0);
+                let recorded = instant_after(rows.times[last], learnt).unwrap_or(Time::MAX);
+                let quality = rows.quality(last);
+                latest.row(owner.point, rows.times[last], quality, recorded, || rows.values.get(last));
+            }),
             Err(ReadFailure::Io(error)) => return Err(error),
             Err(ReadFailure::Damaged(cause)) => damaged.push(segment.damage(cause.to_string(), Some(&entry))),
         }

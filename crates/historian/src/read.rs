@@ -6,7 +6,7 @@ use types::{Aggregate, Bucket, PointId, Section, Time, Values};
 
 use crate::{
     AggregateQuery, Damage, Deletion, RangeQuery, ReadError,
-    chunk::{ChunkEntry, Kind, Want},
+    chunk::{Chunk, ChunkEntry, Kind, Want},
     merge::{Direction, Sink, Waiting, merge},
     rows::{NEVER, Rows, instant_after, is_known},
     segment::{ReadFailure, Segment},
@@ -37,10 +37,21 @@ struct Gap {
     last: Time,
 }
 
+/// A chunk cannot be read.
+struct IsDamaged;
+
 /// One query at work.
 pub(crate) struct Reader<'a> {
     pub(crate) view: &'a View,
     pub(crate) damaged: &'a mut Vec<Damage>,
+    /// The chunk of several points that was read last, of each segment: the next point is in it more often than not.
+    shared: Vec<Option<(u64, Chunk)>>,
+}
+
+impl<'a> Reader<'a> {
+    pub(crate) fn new(view: &'a View, damaged: &'a mut Vec<Damage>) -> Reader<'a> {
+        Reader { view, damaged, shared: view.segments.iter().map(|_| None).collect() }
+    }
 }
 
 /// Hands each current row on.
@@ -68,7 +79,7 @@ impl View {
         damaged: &mut Vec<Damage>,
     ) -> Result<Vec<Section>, ReadError> {
         let memory = std::mem::take(&mut self.memory);
-        let mut reader = Reader { view: &self, damaged };
+        let mut reader = Reader::new(&self, damaged);
         let direction = Direction { newest_first: query.newest_first };
         let mut left = query.limit_rows.min(RangeQuery::ROWS_MAX);
         let mut sections = Vec::new();
@@ -93,7 +104,7 @@ impl View {
         damaged: &mut Vec<Damage>,
     ) -> Result<Vec<Aggregate>, ReadError> {
         let memory = std::mem::take(&mut self.memory);
-        let mut reader = Reader { view: &self, damaged };
+        let mut reader = Reader::new(&self, damaged);
         let direction = Direction { newest_first: false };
         let mut out = Vec::with_capacity(query.points.len());
         for (point, memory) in query.points.iter().zip(memory) {
@@ -123,7 +134,7 @@ impl Reader<'_> {
             return Ok(());
         }
         let waiting = self.find(point, memory, &span, direction)?;
-        let gaps = self.gaps(&waiting)?;
+        let gaps = self.gaps(point, &waiting)?;
         let mut open = |source| self.open(point, source, &span, direction, &gaps);
         merge(waiting, &mut open, direction, &mut Current { take })
     }
@@ -165,7 +176,7 @@ impl Reader<'_> {
     }
 
     /// Damaged chunks among those that lie over others: to know of them before anything is answered, these are read twice.
-    fn gaps<'w>(&mut self, waiting: &'w [Waiting<Source>]) -> Result<Vec<Gap>, ReadError> {
+    fn gaps<'w>(&mut self, point: PointId, waiting: &'w [Waiting<Source>]) -> Result<Vec<Gap>, ReadError> {
         let chunk_of = |w: &'w Waiting<Source>| match &w.source {
             Source::Chunk(rank, chunk) => Some((*rank, chunk)),
             Source::Memory(_) => None,
@@ -184,7 +195,7 @@ impl Reader<'_> {
         over.dedup();
         let mut gaps = Vec::new();
         for (rank, chunk) in over.into_iter().map(|at| chunks[at]) {
-            if self.chunk(&self.view.segments[rank], chunk)?.is_none() {
+            if self.chunk(point, rank, chunk)?.is_err() {
                 gaps.push(Gap { rank, first: chunk.first, last: chunk.last });
             }
         }
@@ -217,8 +228,8 @@ impl Reader<'_> {
     ) -> Result<Option<Rows>, ReadError> {
         let mut rows = match source {
             Source::Memory(rows) => rows,
-            Source::Chunk(rank, entry) => match self.chunk(&self.view.segments[rank], &entry)? {
-                Some(rows) => {
+            Source::Chunk(rank, entry) => match self.chunk(point, rank, &entry)? {
+                Ok(Some(rows)) => {
                     let segment = &self.view.segments[rank];
                     let rows = self.still_there(point, segment, span, inside(rows, span));
                     let later = gaps.iter().filter(|gap| gap.rank > rank);
@@ -228,7 +239,7 @@ impl Reader<'_> {
                         rows.retain(|row| !is_in_gap[row])
                     })
                 }
-                None => return Ok(None),
+                _ => return Ok(None),
             },
         };
         rows = inside(rows, span);
@@ -238,16 +249,32 @@ impl Reader<'_> {
         Ok((rows.len() > 0).then_some(rows))
     }
 
-    /// The rows of a chunk; `None`, and noted, when it is damaged.
-    fn chunk(&mut self, segment: &Segment, entry: &ChunkEntry) -> Result<Option<Rows>, ReadError> {
+    /// The rows of a point in a chunk; that it is damaged is noted.
+    fn chunk(
+        &mut self,
+        point: PointId,
+        rank: usize,
+        entry: &ChunkEntry,
+    ) -> Result<Result<Option<Rows>, IsDamaged>, ReadError> {
+        if let Some((offset, chunk)) = &self.shared[rank]
+            && *offset == entry.offset
+        {
+            return Ok(Ok(chunk.rows_of(point)));
+        }
+        let segment = &self.view.segments[rank];
         let want = if self.view.known_at.is_some() { Want::Known } else { Want::Rows };
         match segment.chunk(entry, want) {
-            Ok(chunk) => Ok(Some(chunk.rows)),
-            Err(ReadFailure::Io(error)) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Ok(chunk) if entry.is_of_several() => {
+                let rows = chunk.rows_of(point);
+                self.shared[rank] = Some((entry.offset, chunk));
+                Ok(Ok(rows))
+            }
+            Ok(chunk) => Ok(Ok(Some(chunk.rows))),
+            Err(ReadFailure::Io(error)) if error.kind() == io::ErrorKind::NotFound => Ok(Err(IsDamaged)),
             Err(ReadFailure::Io(error)) => Err(read_error(segment, &error)),
             Err(ReadFailure::Damaged(cause)) => {
                 self.damaged.push(segment.damage(cause.to_string(), Some(entry)));
-                Ok(None)
+                Ok(Err(IsDamaged))
             }
         }
     }

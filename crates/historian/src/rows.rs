@@ -94,6 +94,24 @@ impl Rows {
         append(&mut self.known.until, before, &from.known.until, range.clone(), NEVER);
         self.known.learnt.extend_from_slice(from.known.learnt.get(range).unwrap_or_default());
     }
+    /// Leaves only the first rows.
+    pub(crate) fn truncate(&mut self, len: usize) {
+        self.times.truncate(len);
+        self.qualities.truncate(len);
+        self.known.learnt.truncate(len);
+        self.known.until.truncate(len);
+        self.known.origins.truncate(len);
+        match &mut self.values {
+            Values::Absent(n) => *n = len.min(*n),
+            Values::Bool(v) => v.truncate(len),
+            Values::I64(v) => v.truncate(len),
+            Values::U64(v) => v.truncate(len),
+            Values::F32(v) => v.truncate(len),
+            Values::F64(v) => v.truncate(len),
+            Values::String(v) => v.truncate(len),
+            Values::Bytes(v) => v.truncate(len),
+        }
+    }
     /// Leaves only the rows that are wanted.
     pub(crate) fn retain(self, wanted: impl Fn(usize) -> bool) -> Rows {
         let rows: Vec<u32> = (0..self.len()).filter(|row| wanted(*row)).map(|row| row as u32).collect();
@@ -234,4 +252,27 @@ pub(crate) fn same_value(a: &Values, row_a: usize, b: &Values, row_b: usize) -> 
         (Values::Bytes(a), Values::Bytes(b)) => a[row_a] == b[row_b],
         _ => false,
     }
+}
+
+/// Bytes of text and bytes in some rows.
+pub(crate) fn text_bytes(values: &Values, range: Range<usize>) -> usize {
+    match values {
+        Values::String(v) => v[range].iter().map(|text| text.len()).sum(),
+        Values::Bytes(v) => v[range].iter().map(|bytes| bytes.len()).sum(),
+        _ => 0,
+    }
+}
+
+/// How many rows, at least one, hold so many bytes of text.
+pub(crate) fn rows_of_bytes(values: &Values, range: Range<usize>, most: usize) -> usize {
+    if !matches!(values, Values::String(_) | Values::Bytes(_)) {
+        return range.len();
+    }
+    let mut bytes = 0;
+    let fits = range.clone().take_while(|row| {
+        let fits = bytes <= most;
+        bytes += text_bytes(values, *row..*row + 1);
+        fits
+    });
+    fits.count().max(1).min(range.len())
 }

@@ -8,7 +8,7 @@
 //!
 //! Where the spans of two segments meet, all rows of one have been written later than those of the other: the manifest
 //! says which (`order`). Because a chunk says whose it is, a damaged index is rebuilt by walking the blocks: one flipped
-//! bit hides one chunk at most.
+//! bit hides one chunk at most, of one point or of several.
 
 use std::{
     io,
@@ -160,7 +160,7 @@ impl Segment {
     pub(crate) fn may_hold(&self, point: PointId, from: Time, to: Time) -> bool {
         let by_point = || match &self.index {
             Index::Top(top) => top.iter().any(|top| top.first_point <= point && point <= top.last_point),
-            Index::Walked(chunks) => chunks.iter().any(|(_, chunk)| chunk.point == point),
+            Index::Walked(chunks) => chunks.iter().any(|(_, chunk)| chunk.may_hold(point)),
         };
         self.entry.first < to && self.entry.last >= from && by_point()
     }
@@ -181,7 +181,7 @@ impl Segment {
         };
         Damage {
             file: self.name.clone(),
-            point: chunk.map(|chunk| chunk.point),
+            point: chunk.filter(|chunk| !chunk.is_of_several()).map(|chunk| chunk.point),
             span: Some(span),
             cause: cause.into(),
         }
@@ -215,7 +215,7 @@ impl Segment {
         Ok(bytes)
     }
 
-    /// Chunks of a kind and of a point that touch a span (start inclusive, end exclusive), by first time.
+    /// Chunks of a kind that may hold rows of a point in a span (start inclusive, end exclusive), by first time.
     pub(crate) fn chunks(
         &self,
         kind: Kind,
@@ -225,7 +225,7 @@ impl Segment {
         damaged: &mut Vec<Damage>,
     ) -> io::Result<Vec<ChunkEntry>> {
         let meets = |first: Time, last: Time| first < to && last >= from;
-        let wanted = |c: &ChunkEntry| c.point == point && meets(c.first, c.last);
+        let wanted = |c: &ChunkEntry| c.may_hold(point) && meets(c.first, c.last);
         let in_block = |top: &TopEntry| {
             let by_point = top.first_point <= point && point <= top.last_point;
             top.kind == kind && by_point && meets(top.earliest, top.latest)
@@ -327,11 +327,7 @@ impl Segment {
     pub(crate) fn chunk(&self, entry: &ChunkEntry, want: Want) -> Result<Chunk, ReadFailure> {
         let bytes = self.read(self.file()?, entry.offset, entry.len)?;
         let chunk = Chunk::decode(take_block(&bytes)?, want)?;
-        let same = chunk.point == entry.point
-            && chunk.rows.len() == entry.rows as usize
-            && chunk.rows.times.first() == Some(&entry.first)
-            && chunk.rows.times.last() == Some(&entry.last);
-        if !same {
+        if chunk.entry(entry.offset, entry.len) != *entry {
             return Err(Malformed("the chunk is not the one that the index names").into());
         }
         Ok(chunk)
@@ -350,17 +346,18 @@ impl Segment {
 
 /// What a block holds; `None` for an index.
 fn found_at(body: &[u8], offset: u64, len: u32) -> Result<Option<(Kind, ChunkEntry)>, Malformed> {
-    let (kind, point, first, last, rows) = match body.first().and_then(|byte| Kind::from_byte(*byte)) {
-        None => return Ok(None),
+    Ok(match body.first().and_then(|byte| Kind::from_byte(*byte)) {
+        None => None,
         Some(Kind::Summary(_)) => {
             let (level, point, summaries) = summary::take(body)?;
             let (Some(first), Some(last)) = (summaries.first(), summaries.last()) else { return Ok(None) };
-            (Kind::Summary(level), point, first.first_time, last.last_time, summaries.len())
+            let (first, last, rows) = (first.first_time, last.last_time, summaries.len() as u32);
+            let entry = ChunkEntry { point, last_point: point, first, last, offset, len, rows };
+            Some((Kind::Summary(level), entry))
         }
         Some(_) => {
-            let Chunk { kind, point, rows } = Chunk::decode(body, Want::Rows)?;
-            (kind, point, rows.times[0], rows.times[rows.len() - 1], rows.len())
+            let chunk = Chunk::decode(body, Want::Rows)?;
+            Some((chunk.kind, chunk.entry(offset, len)))
         }
-    };
-    Ok(Some((kind, ChunkEntry { point, first, last, offset, len, rows: rows as u32 })))
+    })
 }

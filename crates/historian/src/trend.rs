@@ -87,24 +87,24 @@ impl View {
         let memory = std::mem::take(&mut self.memory);
         let columns = Columns { from: query.from, to: query.to, count: query.columns, exact: query.exact };
         let mut trends = Vec::with_capacity(query.points.len());
+        let mut reader = Reader::new(&self, damaged);
         for (point, memory) in query.points.iter().zip(memory) {
-            let mut work =
-                Work { reader: Reader { view: &self, damaged }, columns, point: *point, pieces: Vec::new() };
+            let mut work = Work { reader: &mut reader, columns, point: *point, pieces: Vec::new() };
             trends.push(work.trend(memory)?);
         }
         Ok(trends)
     }
 }
 
-struct Work<'a> {
-    reader: Reader<'a>,
+struct Work<'a, 'v> {
+    reader: &'a mut Reader<'v>,
     columns: Columns,
     point: PointId,
     /// Disjoint in time, in no order.
     pieces: Vec<Summary>,
 }
 
-impl Work<'_> {
+impl Work<'_, '_> {
     fn trend(&mut self, memory: Vec<(usize, Rows)>) -> Result<Trend, ReadError> {
         let Columns { from, to, count, .. } = self.columns;
         let mut trend =

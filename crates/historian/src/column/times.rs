@@ -49,25 +49,39 @@ fn steps(times: &[Time]) -> Option<(u64, Vec<u64>)> {
         return None;
     }
     let mut steps: Vec<u64> = times.windows(2).map(|pair| (pair[1].0 - pair[0].0) as u64).collect();
+    let unit = unit_of(&steps);
+    divide(&mut steps, unit);
+    Some((unit, steps))
+}
+
+/// The largest unit that divides all steps, at least 1.
+pub(super) fn unit_of(steps: &[u64]) -> u64 {
     let (mut unit, mut before) = (0, 0);
-    for step in &steps {
+    for step in steps {
         // A division takes longer than all else here, and steps are alike more often than not.
         if *step != before && (unit == 0 || step % unit != 0) {
             unit = divisor(*step, unit);
         }
         before = *step;
         if unit == 1 {
-            return Some((1, steps));
+            break;
         }
     }
-    let (unit, mut before, mut units) = (unit.max(1), 0, 0);
-    for step in &mut steps {
+    unit.max(1)
+}
+
+/// Divides steps by a unit of theirs.
+pub(super) fn divide(steps: &mut [u64], unit: u64) {
+    if unit == 1 {
+        return;
+    }
+    let (mut before, mut units) = (0, 0);
+    for step in steps {
         if *step != before {
             (before, units) = (*step, *step / unit);
         }
         *step = units;
     }
-    Some((unit, steps))
 }
 
 /// The greatest common divisor.
