@@ -37,7 +37,13 @@ pub(crate) fn backup(
     if manifest.latest_number != 0 {
         let path = target.join(file_name(manifest.latest_number, "latest"));
         let (format, store_id, number) = (manifest.format, manifest.store_id, manifest.latest_number);
-        let bytes = snapshot::encode(&holding.latest, format, store_id, number);
+        let bytes = snapshot::encode(
+            &holding.latest,
+            manifest.next_order.saturating_sub(1),
+            format,
+            store_id,
+            number,
+        );
         write_whole(disk, &path, &bytes).map_err(io(&path))?;
     }
     manifest.obsolete.clear();

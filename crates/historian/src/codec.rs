@@ -79,13 +79,19 @@ pub(crate) fn put_quality(out: &mut Vec<u8>, runs: &QualityRuns) {
     }
 }
 
-/// One value with its type; `None` is one byte.
-pub(crate) fn put_value(out: &mut Vec<u8>, value: Option<Value>) {
-    let of = value.as_ref().map(Value::value_type);
-    let mut column = Values::empty(of);
-    column.push(value);
-    out.push(type_byte(of));
-    put_values(out, &column);
+/// One value with its type, as a column of one row; `None` is one byte.
+pub(crate) fn put_value(out: &mut Vec<u8>, value: Option<&Value>) {
+    out.push(type_byte(value.map(Value::value_type)));
+    match value {
+        None => {}
+        Some(Value::Bool(v)) => out.push(u8::from(*v)),
+        Some(Value::I64(v)) => out.extend_from_slice(&v.to_le_bytes()),
+        Some(Value::U64(v)) => out.extend_from_slice(&v.to_le_bytes()),
+        Some(Value::F32(v)) => out.extend_from_slice(&v.to_le_bytes()),
+        Some(Value::F64(v)) => out.extend_from_slice(&v.to_le_bytes()),
+        Some(Value::String(v)) => put_bytes(out, v.as_bytes()),
+        Some(Value::Bytes(v)) => put_bytes(out, v),
+    }
 }
 
 /// The sections of a batch.

@@ -3,7 +3,6 @@
 use std::{
     collections::BTreeMap,
     io, mem,
-    ops::{ControlFlow, Range},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -19,19 +18,14 @@ use crate::{
     flush::day,
     format::file_name,
     manifest::{SegmentEntry, Window},
-    memory::Split,
-    merge::{Direction, Sink, Waiting, merge},
+    merge::{Direction, Waiting, merge},
     plan::{Target, window_of},
-    rows::{NEVER, Rows, instant_after, rows_of_bytes, steps_after},
+    rewrite::Rewrite,
+    rows::{NEVER, Rows, steps_after},
     segment::Segment,
     segment_writer::SegmentWriter,
-    summary::{BLOCK, Summaries},
-    versions::{Version, settle},
     walk::{Piece, Walk},
 };
-
-/// Bytes of text and bytes after which a chunk is closed.
-const CHUNK_VALUE_BYTES: usize = 4 << 20;
 
 /// Why segments were not compacted. They stay as they are.
 #[derive(Debug)]
@@ -72,10 +66,13 @@ pub(crate) struct Work<'a> {
     pub(crate) made: &'a mut Vec<PathBuf>,
 }
 
-/// One of the files being written.
-struct Output {
+/// The files being written.
+pub(crate) type Outputs = BTreeMap<Window, Output>;
+
+/// One of them.
+pub(crate) struct Output {
     path: PathBuf,
-    writer: SegmentWriter,
+    pub(crate) writer: SegmentWriter,
 }
 
 impl Work<'_> {
@@ -87,14 +84,14 @@ impl Work<'_> {
             walks.push(Walk::new(segment, Kind::History, 2 * rank)?);
             walks.push(Walk::new(segment, Kind::Current, 2 * rank + 1)?);
         }
-        let mut outputs = BTreeMap::new();
+        let (mut outputs, mut pieces) = (Outputs::new(), Vec::new());
         loop {
             let mut next: Option<PointId> = None;
             for walk in &mut walks {
                 next = [next, walk.next_point()?].into_iter().flatten().min();
             }
             let Some(point) = next else { break };
-            self.point(point, &mut walks, &mut outputs)?;
+            self.point(point, &mut walks, &mut pieces, &mut outputs)?;
         }
         self.finish(outputs)
     }
@@ -103,14 +100,23 @@ impl Work<'_> {
         &mut self,
         point: PointId,
         walks: &mut [Walk<'_>],
-        outputs: &mut BTreeMap<Window, Output>,
+        pieces: &mut Vec<(usize, Piece)>,
+        outputs: &mut Outputs,
     ) -> Result<(), Failure> {
-        let mut waiting = Vec::new();
-        for walk in walks {
+        pieces.clear();
+        for (at, walk) in walks.iter_mut().enumerate() {
             while let Some(piece) = walk.take_of(point)? {
-                waiting.push(Waiting { first: piece.first().0, rank: walk.rank, source: (walk.segment, piece) });
+                pieces.push((at, piece));
             }
         }
+        if self.copy_few(point, pieces, outputs)? {
+            return Ok(());
+        }
+        let waiting = pieces.drain(..).map(|(at, piece)| Waiting {
+            first: piece.first().0,
+            rank: walks[at].rank,
+            source: (walks[at].segment, piece),
+        });
         let deletions: Vec<&Deletion> = self.deletions.iter().filter(|d| d.names(point)).collect();
         let mut open = |(segment, piece): (&Arc<Segment>, Piece)| {
             let mut rows = piece.rows(segment)?;
@@ -119,14 +125,55 @@ impl Work<'_> {
             }
             Ok::<_, Failure>(Some(rows))
         };
+        let waiting = waiting.collect();
         let mut rewrite = Rewrite::new(self, point, outputs);
         merge(waiting, &mut open, Direction { newest_first: false }, &mut rewrite)?;
         rewrite.finish()
     }
 
-    fn output<'o>(
+    /// Copies the rows of a point when they are few, of a fixed width, and nothing has to be settled: parts of shared
+    /// chunks, one after the other in time, of one type and one window. Otherwise nothing.
+    fn copy_few(
         &mut self,
-        outputs: &'o mut BTreeMap<Window, Output>,
+        point: PointId,
+        pieces: &mut [(usize, Piece)],
+        outputs: &mut Outputs,
+    ) -> Result<bool, Failure> {
+        pieces.sort_by_key(|(_, piece)| piece.first());
+        let (Some((_, first)), Some((_, last))) = (pieces.first(), pieces.last()) else { return Ok(true) };
+        let of = first.shared_type();
+        let is_fixed = of.is_some_and(|of| !matches!(of, Some(ValueType::String | ValueType::Bytes)));
+        let is_plain = is_fixed
+            && pieces.iter().all(|(_, piece)| piece.shared_type() == of)
+            && pieces.windows(2).all(|pair| pair[0].1.last() < pair[1].1.first())
+            && !self.deletions.iter().any(|deletion| deletion.names(point));
+        let window = match self.into {
+            Target::One(window) => window,
+            Target::ByDay => window_of(day(first.first()), self.today),
+        };
+        let is_inside =
+            matches!(self.into, Target::One(_)) || window.end().is_none_or(|end| last.last() < end);
+        let (Some(of), true, true) = (of, is_plain, is_inside) else { return Ok(false) };
+        let rows = pieces.iter().map(|(_, piece)| piece.shared_rows()).sum();
+        let writer = &mut self.output(outputs, window)?.writer;
+        if !writer.are_few(rows) {
+            return Ok(false);
+        }
+        let before = writer.bytes();
+        let shared = writer.shared(of, rows)?;
+        for (_, piece) in &*pieces {
+            if let Piece::Part(chunk, range) = piece {
+                shared.extend(&chunk.rows, range.clone());
+            }
+        }
+        writer.name_owner(of, point);
+        let bytes = writer.bytes();
+        if bytes != before && !(self.pace)(bytes) { Err(Failure::Stopped) } else { Ok(true) }
+    }
+
+    pub(crate) fn output<'o>(
+        &mut self,
+        outputs: &'o mut Outputs,
         window: Window,
     ) -> io::Result<&'o mut Output> {
         use std::collections::btree_map::Entry;
@@ -152,7 +199,7 @@ impl Work<'_> {
         Ok(vacant.insert(Output { path, writer }))
     }
 
-    fn finish(&mut self, outputs: BTreeMap<Window, Output>) -> Result<Vec<SegmentEntry>, Failure> {
+    fn finish(&mut self, outputs: Outputs) -> Result<Vec<SegmentEntry>, Failure> {
         let mut entries = Vec::new();
         for Output { path, writer } in outputs.into_values() {
             entries.push(writer.finish()?);
@@ -178,219 +225,4 @@ fn delete(rows: &mut Rows, point: PointId, deletion: &Deletion) {
         }
     }
     rows.known.until = until;
-}
-
-/// Takes the merged rows of one point and writes them as chunks.
-struct Rewrite<'a, 'w, 'o> {
-    work: &'a mut Work<'w>,
-    outputs: &'o mut BTreeMap<Window, Output>,
-    point: PointId,
-    window: Option<Window>,
-    current: Vec<Rows>,
-    history: Vec<Rows>,
-    /// Of all current rows of the window so far, once they are more than few.
-    summaries: Option<Summaries>,
-    failed: Option<Failure>,
-}
-
-impl<'a, 'w, 'o> Rewrite<'a, 'w, 'o> {
-    fn new(work: &'a mut Work<'w>, point: PointId, outputs: &'o mut BTreeMap<Window, Output>) -> Self {
-        let (current, history) = (Vec::new(), Vec::new());
-        Rewrite { work, outputs, point, window: None, current, history, summaries: None, failed: None }
-    }
-
-    /// What is left, and whether all went well.
-    fn finish(mut self) -> Result<(), Failure> {
-        if self.failed.is_none() {
-            self.close_window()?;
-        }
-        self.failed.map_or(Ok(()), Err)
-    }
-
-    fn flow(&mut self, done: Result<(), Failure>) -> ControlFlow<()> {
-        match done {
-            Ok(()) => ControlFlow::Continue(()),
-            Err(failure) => {
-                self.failed = Some(failure);
-                ControlFlow::Break(())
-            }
-        }
-    }
-
-    /// Current rows, in time order after all before them.
-    fn add(&mut self, rows: &Rows, range: Range<usize>) -> Result<(), Failure> {
-        let mut at = range.start;
-        while at < range.end {
-            let window = self.enter(rows.times[at])?;
-            let inside = window
-                .end()
-                .map_or(range.len(), |end| rows.times[at..range.end].partition_point(|t| *t < end));
-            let part = at..(at + inside.max(1)).min(range.end);
-            at = part.end;
-            if self.summaries.is_none() && !self.stay_few(window, part.len())? {
-                self.catch_up();
-            }
-            if let Some(summaries) = &mut self.summaries {
-                summaries.add(rows, part.clone());
-            }
-            push(&mut self.current, rows, part);
-            if self.summaries.is_some() {
-                self.write(Kind::Current, false)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// The window of a time; what belongs to the one before is written.
-    fn enter(&mut self, time: Time) -> Result<Window, Failure> {
-        let window = match self.work.into {
-            Target::One(window) => window,
-            Target::ByDay => match self.window {
-                Some(window) if window.end().is_none_or(|end| time < end) => window,
-                _ => window_of(day(time), self.work.today),
-            },
-        };
-        if self.window.is_some_and(|before| before != window) {
-            self.close_window()?;
-        }
-        self.window = Some(window);
-        Ok(window)
-    }
-
-    /// Rows of one time, some of which are not current.
-    fn settle(&mut self, mut versions: Vec<Version<'_>>) -> Result<(), Failure> {
-        settle(&mut versions);
-        let Some(time) = versions.first().map(Version::time) else { return Ok(()) };
-        self.enter(time)?;
-        let mut split = Split::default();
-        versions.iter().for_each(|version| version.append_to(&mut split));
-        for rows in &split.current {
-            self.add(rows, 0..rows.len())?;
-        }
-        let held = self
-            .work
-            .holds
-            .iter()
-            .any(|hold| hold.scope.names(self.point) && hold.scope.from <= time && time < hold.scope.to);
-        for rows in split.history {
-            let is_kept = |row: usize| {
-                let replaced = instant_after(rows.times[row], rows.known.until[row]);
-                held || replaced.is_none_or(|at| at >= self.work.corrections_from)
-            };
-            let kept: Vec<bool> = (0..rows.len()).map(is_kept).collect();
-            let rows = rows.retain(|row| kept[row]);
-            push(&mut self.history, &rows, 0..rows.len());
-        }
-        self.write(Kind::History, false)
-    }
-
-    /// Writes chunks that are full, or all.
-    fn write(&mut self, kind: Kind, all: bool) -> Result<(), Failure> {
-        let Some(window) = self.window else { return Ok(()) };
-        let mut buffers =
-            mem::take(if kind == Kind::History { &mut self.history } else { &mut self.current });
-        for rows in &mut buffers {
-            let mut at = 0;
-            loop {
-                let most = (rows.len() - at).min(self.work.chunk_rows);
-                let fits = rows_of_bytes(&rows.values, at..at + most, CHUNK_VALUE_BYTES);
-                let is_full = fits < most || most == self.work.chunk_rows;
-                if most == 0 || !(is_full || all) {
-                    break;
-                }
-                let chunk = rows.slice(at..at + fits);
-                at += fits;
-                let output = self.work.output(self.outputs, window)?;
-                output.writer.chunk(kind, self.point, &chunk)?;
-                let bytes = output.writer.bytes();
-                if !(self.work.pace)(bytes) {
-                    return Err(Failure::Stopped);
-                }
-            }
-            if at > 0 {
-                *rows = rows.slice(at..rows.len());
-            }
-        }
-        *(if kind == Kind::History { &mut self.history } else { &mut self.current }) = buffers;
-        Ok(())
-    }
-
-    /// Whether the rows of the window still share chunks with those of other points when so many more have come.
-    fn stay_few(&mut self, window: Window, more: usize) -> Result<bool, Failure> {
-        let rows: usize = self.current.iter().map(Rows::len).sum();
-        Ok(self.work.output(self.outputs, window)?.writer.are_few(rows + more))
-    }
-
-    /// Summaries of the rows that are here: of several types, in the order of time.
-    fn catch_up(&mut self) {
-        let summaries = self.summaries.get_or_insert_default();
-        if let [rows] = &*self.current {
-            return summaries.add(rows, 0..rows.len());
-        }
-        let of = |rows: &Rows, at: usize| rows.times.iter().enumerate().map(move |(row, t)| (*t, at, row)).collect::<Vec<_>>();
-        let mut all: Vec<_> = self.current.iter().enumerate().flat_map(|(at, rows)| of(rows, at)).collect();
-        all.sort_unstable();
-        all.iter().for_each(|(_, at, row)| summaries.add(&self.current[*at], *row..*row + 1));
-    }
-
-    fn close_window(&mut self) -> Result<(), Failure> {
-        let Some(window) = self.window else { return Ok(()) };
-        let writer = &mut self.work.output(self.outputs, window)?.writer;
-        if self.summaries.is_none() && self.current.iter().all(|rows| writer.are_small(rows)) {
-            let before = writer.bytes();
-            for rows in self.current.drain(..) {
-                let of = rows.values.value_type();
-                writer.shared(of, rows.len())?.extend(&rows, 0..rows.len());
-                writer.name_owner(of, self.point);
-            }
-            let bytes = writer.bytes();
-            if bytes != before && !(self.work.pace)(bytes) {
-                return Err(Failure::Stopped);
-            }
-        } else if self.summaries.is_none() {
-            self.catch_up();
-        }
-        self.write(Kind::Current, true)?;
-        self.write(Kind::History, true)?;
-        self.window = None;
-        for (level, summaries) in (0..).zip(self.summaries.take().map(Summaries::levels).unwrap_or_default()) {
-            for block in summaries.chunks(BLOCK) {
-                self.work.output(self.outputs, window)?.writer.summaries(level, self.point, block)?;
-            }
-        }
-        Ok(())
-    }
-}
-
-impl Sink for Rewrite<'_, '_, '_> {
-    fn run(&mut self, rows: &Rows, range: Range<usize>) -> ControlFlow<()> {
-        if rows.known.until.is_empty() {
-            let done = self.add(rows, range);
-            return self.flow(done);
-        }
-        let mut at = range.start;
-        while at < range.end {
-            let time = rows.times[at];
-            let end = at + rows.times[at..range.end].partition_point(|t| *t <= time);
-            let done = self.settle((at..end).map(|row| Version::new(rows, row, None)).collect());
-            self.flow(done)?;
-            at = end;
-        }
-        ControlFlow::Continue(())
-    }
-    fn tie(&mut self, tied: &[(&Rows, usize)]) -> ControlFlow<()> {
-        let versions = tied.iter().map(|(rows, row)| Version::new(rows, *row, None)).collect();
-        let done = self.settle(versions);
-        self.flow(done)
-    }
-}
-
-/// Appends rows to the buffer of their type.
-fn push(buffers: &mut Vec<Rows>, rows: &Rows, range: Range<usize>) {
-    let of: Option<ValueType> = rows.values.value_type();
-    let at = buffers.iter().position(|rows| rows.values.value_type() == of).unwrap_or_else(|| {
-        buffers.push(Rows::empty(of));
-        buffers.len() - 1
-    });
-    buffers[at].extend(rows, range);
 }

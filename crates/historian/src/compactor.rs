@@ -159,6 +159,7 @@ impl Compactor {
             deletions: &manifest.deletions,
             holds: &manifest.holds,
             today: self.today(),
+            latest_order: self.shared.latest_order.load(Ordering::Relaxed),
             keep_from: self.terms.keep.map(|keep| (self.now)().minus(keep)),
             corrections_from: self.corrections_from(),
             spared: &self.spared,

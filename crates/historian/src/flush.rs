@@ -34,6 +34,9 @@ use crate::{
 
 /// Bytes of text and bytes after which a chunk is closed.
 const CHUNK_VALUE_BYTES: usize = 1 << 20;
+/// A snapshot of latest values is written with every so many flushes: it costs as much as there are points. What a start
+/// must read instead is so many segments less one.
+pub(crate) const LATEST_EVERY: usize = 4;
 pub(crate) const DAY_NS: i64 = 86_400_000_000_000;
 
 /// A flush under way; `None` when no thread could be had.
@@ -48,7 +51,8 @@ pub(crate) struct FlushDone {
 /// Files that are durable but for the directory.
 struct Written {
     segment: Segment,
-    latest_number: u64,
+    /// Number of the snapshot, when one was written.
+    latest_number: Option<u64>,
     latest: LatestTable,
 }
 
@@ -62,6 +66,8 @@ struct Job {
     frozen: Arc<Frozen>,
     latest: Arc<LatestTable>,
     deletions: Arc<[Deletion]>,
+    /// Write a snapshot of latest values.
+    with_latest: bool,
     wake: mpsc::WeakSender<Command>,
 }
 
@@ -76,7 +82,7 @@ impl Writer {
                 self.let_go();
                 return Ok(());
             }
-            self.begin_flush()?;
+            self.begin_flush(true)?;
             self.end_flush()?;
         }
     }
@@ -87,11 +93,11 @@ impl Writer {
         self.end_flush()?;
         if self.shared.state().frozen.is_some() {
             // The one before failed.
-            self.begin_flush()?;
+            self.begin_flush(false)?;
             self.end_flush()?;
         }
         self.freeze();
-        self.begin_flush()
+        self.begin_flush(false)
     }
 
     /// Sets the rows in memory aside, unless there are some aside or there are none.
@@ -109,8 +115,12 @@ impl Writer {
         self.log.close_current();
     }
 
-    /// Starts to write out the rows that are set aside.
-    pub(crate) fn begin_flush(&mut self) -> Result<(), FlushError> {
+    /// Starts to write out the rows that are set aside; with a snapshot of latest values when `whole`, or when several
+    /// segments came without one.
+    pub(crate) fn begin_flush(&mut self, whole: bool) -> Result<(), FlushError> {
+        let known = self.shared.latest_order.load(Ordering::Relaxed);
+        let unknown = self.manifest.segments.iter().filter(|segment| segment.order.1 > known).count();
+        let with_latest = whole || known == 0 || unknown + 1 >= LATEST_EVERY || self.manifest.format == 1;
         let state = self.shared.state();
         let Some(frozen) = state.frozen.clone() else { return Ok(()) };
         let job = Job {
@@ -122,6 +132,7 @@ impl Writer {
             frozen,
             latest: state.latest.clone(),
             deletions: state.deletions.clone(),
+            with_latest,
             wake: self.wake.clone(),
         };
         drop(state);
@@ -172,13 +183,17 @@ impl Writer {
         next.segments.push(written.segment.entry.clone());
         next.log_start = frozen.log_end;
         next.sources = frozen.sources.clone();
-        let old_latest = std::mem::replace(&mut next.latest_number, written.latest_number);
+        let old_latest =
+            written.latest_number.map(|number| std::mem::replace(&mut next.latest_number, number));
         self.replace_manifest(next).map_err(|error| {
             let doubtful = matches!(error, StoreError::During(_));
             (FlushError::io("replacing", &self.dir.join(NAME))(error.into_io()), doubtful)
         })?;
-        if old_latest != 0 {
-            self.doubtful.push(self.dir.join(file_name(old_latest, "latest")));
+        if let Some(old) = old_latest {
+            self.shared.latest_order.store(frozen.order, Ordering::Relaxed);
+            if old != 0 {
+                self.doubtful.push(self.dir.join(file_name(old, "latest")));
+            }
         }
         let mut state = self.shared.state_mut();
         let added = Arc::new(written.segment);
@@ -251,11 +266,13 @@ impl Job {
         made.push(path.clone());
         disk.rename(&temporary, &path).map_err(FlushError::io("renaming", &temporary))?;
 
-        let latest_number = first_number + 1;
-        let latest_path = self.dir.join(file_name(latest_number, "latest"));
-        let bytes = snapshot::encode(&latest, self.format, self.store_id, latest_number);
-        made.push(latest_path.clone());
-        write_whole(&**disk, &latest_path, &bytes).map_err(FlushError::io("writing", &latest_path))?;
+        let latest_number = self.with_latest.then_some(first_number + 1);
+        if let Some(number) = latest_number {
+            let path = self.dir.join(file_name(number, "latest"));
+            let bytes = snapshot::encode(&latest, self.frozen.order, self.format, self.store_id, number);
+            made.push(path.clone());
+            write_whole(&**disk, &path, &bytes).map_err(FlushError::io("writing", &path))?;
+        }
         disk.sync_dir(&self.dir).map_err(FlushError::io("syncing", &self.dir))?;
         let segment = read_back(&self.shared, &self.dir, self.store_id, entry)?;
         Ok(Written { segment, latest_number, latest })
@@ -270,13 +287,15 @@ impl Job {
         let layout = if self.format == 1 { Layout::V1 } else { Layout::V2(Effort::Hot) };
         let mut writer =
             SegmentWriter::new(&*self.shared.disk, &path, self.store_id, entry, layout, self.chunk_rows)?;
-        let mut latest = LatestTable::clone(&self.latest);
-        for (point, places) in table.sorted().iter() {
-            table.latest(point, latest.0.entry(point));
+        let sorted = table.sorted();
+        for (point, places) in sorted.iter() {
             if !self.write_few(&mut writer, point, places)? {
                 self.write_point(&mut writer, point)?;
             }
         }
+        let mut latest = LatestTable::clone(&self.latest);
+        let points: Vec<PointId> = sorted.iter().map(|(point, _)| point).collect();
+        latest.0.each(&points, |at, entry| table.latest(points[at], entry));
         Ok((writer.finish()?, latest))
     }
 

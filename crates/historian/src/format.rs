@@ -23,7 +23,9 @@ pub(crate) const FRAME_BYTES: usize = 8;
 /// Which kind of file, by its first eight bytes.
 pub(crate) const LOG: [u8; 8] = *b"SINEWLOG";
 pub(crate) const SEGMENT: [u8; 8] = *b"SINEWSEG";
-pub(crate) const LATEST: [u8; 8] = *b"SINEWLST";
+pub(crate) const LATEST: [u8; 8] = *b"SINEWLS2";
+/// The same in stores of format version 1.
+pub(crate) const LATEST_V1: [u8; 8] = *b"SINEWLST";
 pub(crate) const MANIFEST: [u8; 8] = *b"SINEWMAN";
 
 /// Why a header was not taken.

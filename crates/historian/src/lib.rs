@@ -33,6 +33,7 @@ mod plan;
 mod query;
 mod read;
 mod replay;
+mod rewrite;
 mod rows;
 mod segment;
 mod segment_writer;

@@ -14,7 +14,7 @@ use types::{Origin, PointId, Quality, SampleBatch, Section, Time, ValueType};
 
 use crate::{
     deletion::Deletion,
-    rows::{Rows, is_known, steps_after},
+    rows::{Rows, StepCounter, is_known, push_mark, steps_after},
     versions::{Version, settle},
     writer::GROUP_BYTES_MAX,
 };
@@ -95,7 +95,9 @@ impl Sorted {
     /// Each point with the places of its rows, in the order of ids.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (PointId, &[Place])> {
         let starts = std::iter::once(0).chain(self.points.iter().map(|(_, end)| *end));
-        starts.zip(&self.points).map(|(start, (point, end))| (*point, &self.places[start as usize..*end as usize]))
+        starts
+            .zip(&self.points)
+            .map(|(start, (point, end))| (*point, &self.places[start as usize..*end as usize]))
     }
 }
 
@@ -304,7 +306,8 @@ impl Table {
     /// [`Table::append`] gives them.
     pub(crate) fn plain(&self, point: PointId, deletions: &[Deletion]) -> Option<Option<ValueType>> {
         let head = self.head(point)?;
-        let is_plain = !head.is_late && !head.is_mixed && !deletions.iter().any(|deletion| deletion.names(point));
+        let is_plain =
+            !head.is_late && !head.is_mixed && !deletions.iter().any(|deletion| deletion.names(point));
         is_plain.then(|| self.part(head.last).0.values.value_type())
     }
 
@@ -339,15 +342,16 @@ impl Table {
             part.times[row]
         }));
         part::gather_values(&self.parts, places, &mut rows.values);
+        let mut steps = StepCounter::default();
         for (at, place) in (start..).zip(places) {
             let (part, row) = self.part(*place);
             if !part.qualities.is_empty() {
-                crate::rows::push_mark(&mut rows.qualities, at, part.quality(row), Quality::GOOD);
+                push_mark(&mut rows.qualities, at, part.quality(row), Quality::GOOD);
             }
             if with_known {
                 let stamp = part.stamp(row);
-                rows.known.learnt.push(steps_after(part.times[row], stamp.recorded));
-                crate::rows::push_mark(&mut rows.known.origins, at, stamp.origin, Origin::Measured);
+                rows.known.learnt.push(steps.steps_after(rows.times[at], stamp.recorded));
+                push_mark(&mut rows.known.origins, at, stamp.origin, Origin::Measured);
             }
         }
         if !rows.qualities.is_empty() {

@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     io,
     path::Path,
-    sync::{Arc, mpsc::SyncSender},
+    sync::{Arc, atomic::Ordering, mpsc::SyncSender},
 };
 
 use tokio::sync::mpsc;
@@ -59,7 +59,7 @@ pub(crate) fn open(
 
     manifest.obsolete.clear();
     let segments = open_segments(&disk, &dir, &manifest, &mut recovery.damaged)?;
-    let latest = load_latest(&*disk, &dir, &manifest, &segments, &mut recovery.damaged)?;
+    let (latest, latest_order) = load_latest(&*disk, &dir, &manifest, &segments, &mut recovery.damaged)?;
     let mut state = State {
         table: Table::for_replay(),
         frozen: None,
@@ -100,6 +100,7 @@ pub(crate) fn open(
     let next_number = manifest.next_number.max(highest.map_or(1, |number| number.saturating_add(1)));
     let shared =
         Arc::new(Shared::new(disk.clone(), manifest.format, next_number, state, recovery.damaged.clone()));
+    shared.latest_order.store(latest_order, Ordering::Relaxed);
     let (store_id, format, numbers) = (manifest.store_id, manifest.format, shared.next_number.clone());
     let log = Log::new(disk, &dir, store_id, format, numbers, replayed.next_lsn, replayed.closed);
     let mut writer = Writer {
@@ -226,31 +227,39 @@ fn open_segments(
     manifest.segments.iter().map(open).collect()
 }
 
-/// The snapshot of latest values, or, when it is damaged, the same worked out from all segments.
+/// The snapshot of latest values, with the rows of later segments, and the order of the last segment that it knew; when it
+/// is damaged, the same worked out from all segments.
 fn load_latest(
     disk: &dyn Disk,
     dir: &Path,
     manifest: &Manifest,
     segments: &[Arc<Segment>],
     damaged: &mut Vec<Damage>,
-) -> Result<LatestTable, OpenError> {
-    if manifest.latest_number == 0 {
-        return Ok(LatestTable::default());
-    }
+) -> Result<(LatestTable, u64), OpenError> {
     let name = file_name(manifest.latest_number, "latest");
     let path = dir.join(&name);
-    let cause = match read_whole(disk, &path) {
-        Ok(bytes) => match snapshot::decode(&bytes, manifest.store_id, manifest.latest_number) {
-            Ok(latest) => return Ok(latest),
-            Err(error) => error.to_string(),
-        },
-        Err(error) if error.kind() == io::ErrorKind::NotFound => "the file is missing".into(),
-        Err(error) => return Err(OpenError::io("reading", &path)(error)),
-    };
-    let cause = format!("{cause}; latest values were worked out from the segments");
-    damaged.push(Damage { file: name, point: None, span: None, cause });
-    let mut latest = LatestTable::default();
-    for segment in segments {
+    let (mut latest, mut known) = (LatestTable::default(), 0);
+    if manifest.latest_number != 0 {
+        let cause = match read_whole(disk, &path) {
+            Ok(bytes) => match snapshot::decode(&bytes, manifest.store_id, manifest.latest_number) {
+                Ok((all, None)) => return Ok((all, 0)),
+                Ok((some, Some(order))) => {
+                    (latest, known) = (some, order);
+                    None
+                }
+                Err(error) => Some(error.to_string()),
+            },
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Some("the file is missing".into()),
+            Err(error) => return Err(OpenError::io("reading", &path)(error)),
+        };
+        if let Some(cause) = cause {
+            let cause = format!("{cause}; latest values were worked out from the segments");
+            damaged.push(Damage { file: name, point: None, span: None, cause });
+        }
+    }
+    let mut later: Vec<_> = segments.iter().filter(|segment| segment.entry.order.1 > known).collect();
+    later.sort_by_key(|segment| segment.entry.order.1);
+    for segment in later {
         match replay_latest(segment, &mut latest, damaged) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 return Err(OpenError::io("reading", &dir.join(&segment.name))(error));
@@ -258,7 +267,7 @@ fn load_latest(
             _ => {}
         }
     }
-    Ok(latest)
+    Ok((latest, known))
 }
 
 fn replay_latest(segment: &Segment, latest: &mut LatestTable, damaged: &mut Vec<Damage>) -> io::Result<()> {

@@ -76,6 +76,9 @@ pub(crate) struct Circumstances<'a> {
     pub(crate) deletions: &'a [Deletion],
     pub(crate) holds: &'a [Hold],
     pub(crate) today: i64,
+    /// Order of the last segment that the snapshot of latest values knows: while there is no hurry, later ones wait, so
+    /// that a start has little to read.
+    pub(crate) latest_order: u64,
     /// Rows before this may be dropped.
     pub(crate) keep_from: Option<Time>,
     /// Rows that were replaced before this may be dropped.
@@ -112,7 +115,8 @@ impl Circumstances<'_> {
 
     /// Files straight from memory, the oldest first.
     fn spread_fresh(&self) -> Option<Job> {
-        let fresh = || self.segments.iter().filter(|segment| segment.window.is_none());
+        let is_due = |segment: &&SegmentEntry| self.all || segment.order.1 <= self.latest_order;
+        let fresh = || self.segments.iter().filter(|segment| segment.window.is_none()).filter(is_due);
         if fresh().count() < if self.all { 1 } else { FRESH_MIN } {
             return None;
         }

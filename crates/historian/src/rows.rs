@@ -21,6 +21,31 @@ pub(crate) fn steps_after(time: Time, recorded: Time) -> i64 {
     }
 }
 
+/// [`steps_after`] of many rows: as neighbours mostly have the same, most take no division.
+#[derive(Default)]
+pub(crate) struct StepCounter {
+    /// Nanoseconds that take so many steps: those above `above`, up to `steps` times a step.
+    above: i64,
+    steps: i64,
+}
+
+impl StepCounter {
+    pub(crate) fn steps_after(&mut self, time: Time, recorded: Time) -> i64 {
+        match recorded.0.checked_sub(time.0) {
+            Some(ns) if ns > self.above && ns.wrapping_sub(self.above) as u64 <= STEP_NS as u64 => self.steps,
+            _ => {
+                let steps = steps_after(time, recorded);
+                if let Some(above) =
+                    (steps - 1).checked_mul(STEP_NS).filter(|above| *above < i64::MAX - STEP_NS)
+                {
+                    (self.above, self.steps) = (above, steps);
+                }
+                steps
+            }
+        }
+    }
+}
+
 /// The instant so many steps after a row's source time; `None` is later than any.
 pub(crate) fn instant_after(time: Time, steps: i64) -> Option<Time> {
     let at = i128::from(time.0) + i128::from(steps) * i128::from(STEP_NS);

@@ -111,8 +111,7 @@ impl SegmentWriter {
         }
         let (point, last_point) = (first.point, owners[owners.len() - 1].point);
         let (first, last) = span_of(owners, &rows.times);
-        let entry =
-            ChunkEntry { point, last_point, first, last, offset: 0, len: 0, rows: rows.len() as u32 };
+        let entry = ChunkEntry { point, last_point, first, last, offset: 0, len: 0, rows: rows.len() as u32 };
         self.note(kind, entry, began)
     }
 

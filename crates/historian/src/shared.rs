@@ -72,6 +72,8 @@ pub(crate) struct Shared {
     pub(crate) format: AtomicU32,
     /// Number of the next file of any kind.
     pub(crate) next_number: Arc<AtomicU64>,
+    /// Order of the last segment that the snapshot of latest values on disk knows; 0 when that is not said.
+    pub(crate) latest_order: AtomicU64,
     state: RwLock<State>,
     stats: Mutex<Stats>,
     damaged: Mutex<Vec<Damage>>,
@@ -91,6 +93,7 @@ impl Shared {
             failures: AtomicU64::new(0),
             format: AtomicU32::new(format),
             next_number: Arc::new(AtomicU64::new(next_number)),
+            latest_order: AtomicU64::new(0),
             state: RwLock::new(state),
             stats: Mutex::new(stats),
             damaged: Mutex::new(damaged),

@@ -1,8 +1,8 @@
 //! A segment, point by point: what compaction reads.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{collections::VecDeque, ops::Range, rc::Rc, sync::Arc};
 
-use types::{PointId, Time};
+use types::{PointId, Time, ValueType};
 
 use crate::{
     chunk::{Chunk, ChunkEntry, Kind, Want},
@@ -17,7 +17,7 @@ pub(crate) enum Piece {
     /// All rows of a chunk, which is not read yet.
     Chunk(ChunkEntry),
     /// Its part of a chunk that several points share.
-    Rows(Rows),
+    Part(Rc<Chunk>, Range<usize>),
 }
 
 impl Piece {
@@ -25,12 +25,33 @@ impl Piece {
     pub(crate) fn first(&self) -> Time {
         match self {
             Piece::Chunk(chunk) => chunk.first,
-            Piece::Rows(rows) => rows.times.first().copied().unwrap_or(Time::MAX),
+            Piece::Part(chunk, range) => chunk.rows.times[range.start],
+        }
+    }
+    /// Last time of the rows.
+    pub(crate) fn last(&self) -> Time {
+        match self {
+            Piece::Chunk(chunk) => chunk.last,
+            Piece::Part(chunk, range) => chunk.rows.times[range.end - 1],
+        }
+    }
+    /// The type of rows from a shared chunk.
+    pub(crate) fn shared_type(&self) -> Option<Option<ValueType>> {
+        match self {
+            Piece::Chunk(_) => None,
+            Piece::Part(chunk, _) => Some(chunk.rows.values.value_type()),
+        }
+    }
+    /// How many rows there are from a shared chunk.
+    pub(crate) fn shared_rows(&self) -> usize {
+        match self {
+            Piece::Chunk(_) => 0,
+            Piece::Part(_, range) => range.len(),
         }
     }
     pub(crate) fn rows(self, segment: &Segment) -> Result<Rows, Failure> {
         match self {
-            Piece::Rows(rows) => Ok(rows),
+            Piece::Part(chunk, range) => Ok(chunk.rows.slice(range)),
             Piece::Chunk(entry) => Ok(read(segment, &entry)?.rows),
         }
     }
@@ -48,7 +69,9 @@ pub(crate) struct Walk<'a> {
     blocks: VecDeque<TopEntry>,
     chunks: VecDeque<ChunkEntry>,
     /// With the owner that comes next.
-    shared: Vec<(Chunk, usize)>,
+    shared: Vec<(Rc<Chunk>, usize)>,
+    /// What [`Walk::next_point`] found, until something is taken.
+    next: Option<PointId>,
 }
 
 impl<'a> Walk<'a> {
@@ -57,11 +80,25 @@ impl<'a> Walk<'a> {
             segment: segment.entry.number,
             damage: segment.damage("its index is damaged", None),
         })?;
-        Ok(Walk { segment, rank, blocks: blocks.into(), chunks: VecDeque::new(), shared: Vec::new() })
+        Ok(Walk {
+            segment,
+            rank,
+            blocks: blocks.into(),
+            chunks: VecDeque::new(),
+            shared: Vec::new(),
+            next: None,
+        })
     }
 
     /// The next point.
     pub(crate) fn next_point(&mut self) -> Result<Option<PointId>, Failure> {
+        if self.next.is_none() {
+            self.next = self.find_next()?;
+        }
+        Ok(self.next)
+    }
+
+    fn find_next(&mut self) -> Result<Option<PointId>, Failure> {
         loop {
             let open = self.shared.iter().map(|(chunk, at)| chunk.owners[*at].point).min();
             while self.chunks.is_empty()
@@ -70,14 +107,13 @@ impl<'a> Walk<'a> {
                 let chunks = self.segment.index_block(&block);
                 self.chunks = chunks.map_err(|failure| failed(self.segment, failure, None))?.into();
             }
-            let is_due = |chunk: &&ChunkEntry| {
-                chunk.is_of_several() && open.is_none_or(|point| chunk.point <= point)
-            };
+            let is_due =
+                |chunk: &&ChunkEntry| chunk.is_of_several() && open.is_none_or(|point| chunk.point <= point);
             let Some(chunk) = self.chunks.front().filter(is_due) else {
                 let next = self.chunks.front().map(|chunk| chunk.point);
                 return Ok([open, next].into_iter().flatten().min());
             };
-            self.shared.push((read(self.segment, chunk)?, 0));
+            self.shared.push((Rc::new(read(self.segment, chunk)?), 0));
             self.chunks.pop_front();
         }
     }
@@ -87,6 +123,7 @@ impl<'a> Walk<'a> {
         if self.next_point()? != Some(point) {
             return Ok(None);
         }
+        self.next = None;
         if let Some(chunk) = self.chunks.pop_front_if(|chunk| chunk.point == point) {
             return Ok(Some(Piece::Chunk(chunk)));
         }
@@ -94,12 +131,12 @@ impl<'a> Walk<'a> {
             return Ok(None);
         };
         let (chunk, at) = &mut self.shared[open];
-        let rows = chunk.rows.slice(chunk.range(*at));
+        let piece = Piece::Part(chunk.clone(), chunk.range(*at));
         *at += 1;
         if *at == chunk.owners.len() {
             self.shared.swap_remove(open);
         }
-        Ok(Some(Piece::Rows(rows)))
+        Ok(Some(piece))
     }
 }
 

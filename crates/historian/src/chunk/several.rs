@@ -12,8 +12,7 @@ use crate::{
 /// where one clock asks all points.
 pub(super) fn put(out: &mut Vec<u8>, owners: &[Owner], times: &[Time], effort: Effort) {
     let points = owners.len();
-    let ids: Vec<i64> =
-        owners.windows(2).map(|pair| i64::from(pair[1].point.0 - pair[0].point.0)).collect();
+    let ids: Vec<i64> = owners.windows(2).map(|pair| i64::from(pair[1].point.0 - pair[0].point.0)).collect();
     let mut counts = Vec::with_capacity(points);
     // Of the points first, then those from row to row.
     let mut steps = vec![0; points];

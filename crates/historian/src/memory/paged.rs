@@ -40,7 +40,9 @@ impl<T: Default + Clone> Paged<T> {
         let mut at = 0;
         while let Some(first) = points.get(at) {
             let entries = self.page(*first);
-            for point in points[at..].iter().take_while(|point| point.0 as usize / PAGE == first.0 as usize / PAGE) {
+            for point in
+                points[at..].iter().take_while(|point| point.0 as usize / PAGE == first.0 as usize / PAGE)
+            {
                 take(at, &mut entries[point.0 as usize % PAGE]);
                 at += 1;
             }

@@ -79,6 +79,9 @@ impl Part {
     }
     /// What the log knows of a row.
     pub(super) fn stamp(&self, row: usize) -> Stamp {
+        if let [(_, only)] = &*self.stamps {
+            return *only;
+        }
         let after = self.stamps.partition_point(|(first, _)| *first as usize <= row);
         self.stamps[after.saturating_sub(1)].1
     }
