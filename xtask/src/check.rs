@@ -33,7 +33,7 @@ const CHECK: &[Stage] = &[
     needed("tools", |_| provision::provision()),
     needed("console", console::build),
     stage("format", |root| run::run(run::cargo(root, &["fmt", "--all", "--check"]))),
-    stage("generated", |root| generate::generate(root, &["--check", "catalog", "coverage"])),
+    stage("generated", |root| generate::generate(root, &["--check", "catalog", "coverage", "storage"])),
     stage("lints", lints),
     stage(TESTS, tests),
     stage("scaffold", |root| {

@@ -2,10 +2,11 @@
 //!
 //! Every file begins with a header of 44 bytes: magic (8 bytes), format version u32, shard u32, store id (16 bytes),
 //! file number u64, crc32c u32 of the 40 bytes before. A block is: length u32 of the body, crc32c u32 of the body,
-//! body. All numbers are little-endian. Format version 1 is frozen: a later release reads it for good. Version 2 is frozen
-//! with the fixture that is made of it; until then an id of column.rs may get a sibling, never another meaning. The
-//! manifest's version is the store's: a store keeps the version it has until its owner confirms a later one, so that
-//! the release before can still open it.
+//! body. All numbers are little-endian. Format versions 1 and 2 are frozen: a later release reads them for good, and what
+//! it adds gets ids of its own. The manifest's version is the store's: a store keeps the version it has until its owner
+//! confirms a later one, so that the release before can still open it.
+//!
+//! Files are named by number and kind: `000000000012.seg`.
 
 use crate::codec::{Cursor, Malformed};
 

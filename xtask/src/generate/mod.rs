@@ -7,6 +7,7 @@ use crate::{Failure, Outcome, tree};
 pub mod catalog;
 pub mod coverage;
 mod openapi;
+mod storage;
 
 /// A file as it should be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,7 +32,7 @@ impl Generated {
     }
 }
 
-const PARTS: [&str; 3] = ["catalog", "coverage", "openapi"];
+const PARTS: [&str; 4] = ["catalog", "coverage", "storage", "openapi"];
 
 /// `cargo x gen`: all parts, or those named.
 pub fn generate(root: &Path, args: &[&str]) -> Outcome {
@@ -50,6 +51,7 @@ fn files(root: &Path, part: &str) -> Outcome<Vec<Generated>> {
     match part {
         "catalog" => catalog::expected(root),
         "coverage" => coverage::expected(root),
+        "storage" => storage::expected(root),
         _ => openapi::expected(root),
     }
 }

@@ -27,7 +27,7 @@ const LATEST_RUNS: usize = 50;
 /// `--points N --hours N [--tenfold false] [--latest N] [--warm N] [--cold N]`.
 pub(crate) async fn run(arguments: &Arguments) -> Result<Figures, Failure> {
     let (points, hours) = (arguments.or("points", 100_usize)?, arguments.or("hours", 24_usize)?);
-    let (warm, cold) = (arguments.or("warm", 2_000_usize)?, arguments.or("cold", 40_usize)?);
+    let (warm, cold) = (arguments.or("warm", 2_000_usize)?, arguments.or("cold", 400_usize)?);
     let seed = arguments.seed()?;
     let folder = arguments.folder()?;
     let table = Arc::new(Table::new(Kind::Decimals, seed, points, hours * HOUR));
