@@ -4,13 +4,13 @@
 
 use std::{
     path::Path,
-    process::Command,
     sync::{Arc, Mutex},
     time::Duration,
 };
 
 use crate::{
     ledger::{Damage, Ledger, Writers, make_points, verify},
+    power::PowerDisk,
     soak::Soak,
     support::{TempDir, binary::Process},
 };
@@ -75,56 +75,6 @@ fn check(
     soak.count(acknowledged);
 }
 
-/// ext4 on a loop device, its journal cut by the shutdown ioctl (no flush): what a power switch does.
-struct PowerDisk {
-    folder: TempDir,
-}
-
-const EXT4_IOC_SHUTDOWN: &str = "import fcntl,os,struct,sys; fcntl.ioctl(os.open(sys.argv[1], os.O_RDONLY), \
-                                 0x8004587D, struct.pack('I', 2))";
-
-impl PowerDisk {
-    /// `None` where loop mounts are not allowed: the historian's own simulated disk covers that case.
-    fn make() -> Option<PowerDisk> {
-        let folder = TempDir::new("power");
-        let image = folder.path().join("disk.img");
-        std::fs::create_dir(folder.path().join("mount")).expect("a folder");
-        let size = std::fs::File::create(&image).and_then(|f| f.set_len(512 << 20));
-        size.expect("an image");
-        let made = run(Command::new("mkfs.ext4").arg("-q").arg(&image));
-        let disk = PowerDisk { folder };
-        (made && disk.mount()).then_some(disk)
-    }
-    fn path(&self) -> std::path::PathBuf {
-        self.folder.path().join("mount")
-    }
-    fn mount(&self) -> bool {
-        run(Command::new("mount")
-            .args(["-o", "loop"])
-            .arg(self.folder.path().join("disk.img"))
-            .arg(self.path()))
-    }
-    fn cut_power(&self) {
-        assert!(
-            run(Command::new("python3").args(["-c", EXT4_IOC_SHUTDOWN]).arg(self.path())),
-            "the disk is cut"
-        );
-    }
-    fn umount(&self) {
-        assert!(run(Command::new("umount").arg(self.path())), "the disk is unmounted");
-    }
-}
-
-impl Drop for PowerDisk {
-    fn drop(&mut self) {
-        run(Command::new("umount").arg("-l").arg(self.path()));
-    }
-}
-
-fn run(command: &mut Command) -> bool {
-    command.output().is_ok_and(|o| o.status.success())
-}
-
 #[test]
 fn power_lost_at_any_moment_nothing_acknowledged_is_lost() {
     lose_power(Soak::short("power", 5));
@@ -137,7 +87,8 @@ fn soak_power() {
 }
 
 fn lose_power(mut soak: Soak) {
-    let Some(disk) = PowerDisk::make() else {
+    let folder = TempDir::new("power");
+    let Some(disk) = PowerDisk::make(folder.path()) else {
         println!("loop mounts are not allowed here; the historian's simulated disk covers power loss");
         return;
     };

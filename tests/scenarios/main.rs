@@ -19,6 +19,7 @@ mod organisations;
 #[path = "../peers/start.rs"]
 mod peers;
 mod postgres;
+mod power;
 mod process;
 mod soak;
 mod support;

@@ -13,6 +13,7 @@ pub(crate) struct Soak {
     state: u64,
     seed: u64,
     started: std::time::Instant,
+    commit: String,
     file: Option<PathBuf>,
 }
 
@@ -24,7 +25,9 @@ impl Soak {
 
     /// Many cycles, with a result file; goes on after those that this commit has done already.
     pub(crate) fn long(name: &'static str, cycles: u64) -> Soak {
-        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../bench/results/{name}.json"));
+        let root =
+            Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().find(|p| p.join("bench/results").is_dir());
+        let file = root.expect("this is the project's tree").join(format!("bench/results/{name}.json"));
         let earlier = std::fs::read(&file).ok().and_then(|text| serde_json::from_slice::<Value>(&text).ok());
         let earlier = earlier.filter(|e| e["commit"] == json!(commit()));
         let before = earlier.and_then(|e| e["cycles"].as_u64()).filter(|done| *done < cycles).unwrap_or(0);
@@ -35,7 +38,8 @@ impl Soak {
         // Each part of a run draws other moments.
         let seed = 0x5EED ^ (before << 32);
         let started = std::time::Instant::now();
-        Soak { name, wanted, done: 0, before, counted: 0, state: seed, seed, started, file }
+        let commit = if file.is_some() { commit() } else { String::new() };
+        Soak { name, wanted, done: 0, before, counted: 0, state: seed, seed, started, commit, file }
     }
 
     /// A run that `cargo x soak` asked for.
@@ -80,7 +84,7 @@ impl Soak {
         let Some(file) = &self.file else { return };
         let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
         let mut result = json!({
-            "name": self.name, "commit": commit(), "seed": self.seed, "cycles": self.before + self.done,
+            "name": self.name, "commit": self.commit, "seed": self.seed, "cycles": self.before + self.done,
             "failed": 0, "counted": self.counted, "seconds": self.started.elapsed().as_secs(), "load": load.trim(),
         });
         if let (Some(result), Some(more)) = (result.as_object_mut(), more.as_object()) {

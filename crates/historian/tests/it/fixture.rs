@@ -210,18 +210,13 @@ fn write_fixture_2() {
     }
 }
 
-#[test]
-fn version_2_reads_as_it_was_written() {
-    let disk = SimDisk::new();
+/// The store of version 2 on a disk of its own, and what is in it.
+pub(crate) fn store_2() -> (SimDisk, Model) {
+    let (disk, mut model) = (SimDisk::new(), Model::default());
     for file in std::fs::read_dir(folder_2()).unwrap() {
         let file = file.unwrap();
         disk.put(&Path::new("/store").join(file.file_name()), &std::fs::read(file.path()).unwrap());
     }
-    let (options, clock) = options_2(&disk);
-    clock.store(at_act(20).0, Ordering::Relaxed);
-    let (historian, recovery) = Historian::open(options).unwrap();
-    assert_eq!((recovery.damaged, recovery.quarantined, recovery.rows_replayed), (vec![], vec![], 213));
-    let mut model = Model::default();
     for (at, act) in acts_2().into_iter().enumerate() {
         match act {
             Act::Append(batch) => model.push_at(&batch, at_act(at)),
@@ -229,14 +224,28 @@ fn version_2_reads_as_it_was_written() {
             Act::Flush | Act::Compact => {}
         }
     }
-    let points = || (1..9).chain(20..72);
-    assert_eq!(read(&historian, all(points())), model.range(&all(points())));
+    (disk, model)
+}
+
+/// Points of the store of version 2.
+pub(crate) fn points_2() -> impl Iterator<Item = u32> {
+    (1..9).chain(20..72)
+}
+
+#[test]
+fn version_2_reads_as_it_was_written() {
+    let (disk, model) = store_2();
+    let (options, clock) = options_2(&disk);
+    clock.store(at_act(20).0, Ordering::Relaxed);
+    let (historian, recovery) = Historian::open(options).unwrap();
+    assert_eq!((recovery.damaged, recovery.quarantined, recovery.rows_replayed), (vec![], vec![], 213));
+    assert_eq!(read(&historian, all(points_2())), model.range(&all(points_2())));
     for act in 0..acts_2().len() {
         let known_at = Some(Time(at_act(act).0 + DAY_NS / 2));
-        let query = historian::RangeQuery { known_at, ..all(points()) };
+        let query = historian::RangeQuery { known_at, ..all(points_2()) };
         assert_eq!(read(&historian, query.clone()), model.range(&query), "as known after act {act}");
     }
-    points().map(PointId).for_each(|point| model.check_latest(point, historian.latest(&[point]).remove(0)));
+    points_2().map(PointId).for_each(|point| model.check_latest(point, historian.latest(&[point]).remove(0)));
     let stats = historian.stats();
     assert!(stats.segments > 1 && stats.replaced_rows > 0, "{stats:?}");
     // Wide columns, which summaries answer.

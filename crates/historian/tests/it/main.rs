@@ -6,7 +6,13 @@ mod crash;
 mod damage;
 mod faults;
 mod fixture;
+mod kill;
 mod model;
+#[path = "../../../../tests/scenarios/power.rs"]
+mod power;
 mod seeds;
+#[path = "../../../../tests/scenarios/soak.rs"]
+#[allow(dead_code, reason = "shared with the scenarios, which use all of it")]
+mod soak;
 mod store;
 mod support;

@@ -4,7 +4,7 @@
 use historian::{Historian, Options, Scope, sim::SimDisk};
 use types::{PointId, Quality, Time, Value};
 
-use crate::support::*;
+use crate::{soak::Soak, support::*};
 
 /// Seeds of an ordinary run, and of a nightly one.
 const SEEDS: u64 = 300;
@@ -213,10 +213,10 @@ fn no_seed_loses_anything() {
 #[test]
 #[ignore = "soak: 20,000 drawn workloads with drawn faults"]
 fn soak_historian_seeds() {
-    for seed in 0..SEEDS_SOAK {
-        one(seed);
-        if seed % 1000 == 999 {
-            println!("{} seeds", seed + 1);
-        }
+    let mut soak = Soak::long("historian-seeds", SEEDS_SOAK);
+    while soak.more() {
+        one(soak.cycle());
+        soak.count(soak.cycle() + 1);
     }
+    soak.end();
 }
