@@ -164,7 +164,9 @@ impl Table {
         if let Some(at) = self.shared[usize::from(kind)].filter(has_room) {
             return at as usize;
         }
-        self.parts.push(Part::empty(section.values.value_type()));
+        // What is read back fills most parts: one that grew would touch its memory several times.
+        let rows = if self.shares_all { PART_ROWS } else { 0 };
+        self.parts.push(Part::with_room(section.values.value_type(), rows));
         self.shared[usize::from(kind)] = Some(self.parts.len() as u32 - 1);
         self.parts.len() - 1
     }

@@ -56,6 +56,8 @@ pub(crate) enum Kind {
     Walk,
     /// Two decimals: N(0,0.05) steps and N(0,0.02) noise, every s.
     Decimals,
+    /// Doubles from 1 to 2 of any bits, which no code makes smaller; a table knows no sum of them.
+    Noise,
     /// See [`plant`].
     Plant,
 }
@@ -83,6 +85,7 @@ impl Kind {
         let times = (0..rows).map(|row| START_NS + row as i64 * self.period_ns()).collect();
         let values = match self {
             Kind::Walk => Values::I64(whole(&mut random, rows).collect()),
+            Kind::Noise => Values::F64(noise(&mut random, rows).enumerate().map(scattered).collect()),
             _ => Values::F64(hundredths(&mut random, rows).map(|cell| f64::from(cell) / 100.0).collect()),
         };
         Series { point, times, values, bad: Vec::new() }
@@ -106,6 +109,16 @@ fn hundredths(random: &mut Random, rows: usize) -> impl Iterator<Item = i16> {
     })
 }
 
+fn noise(random: &mut Random, rows: usize) -> impl Iterator<Item = i16> {
+    (0..rows).map(move |_| (random.unit() * 65_536.0) as u16 as i16)
+}
+
+/// A double of the bits that a cell and its place draw.
+fn scattered((at, cell): (usize, i16)) -> f64 {
+    let drawn = Seeded::new((at as u64) << 16 | u64::from(cell as u16)).next();
+    f64::from_bits(1.0_f64.to_bits() | drawn >> 12)
+}
+
 /// Samples of points that all tick together, two bytes each, so that the memory measured is the store's.
 pub(crate) struct Table {
     kind: Kind,
@@ -125,6 +138,7 @@ impl Table {
             let mut set = |tick: usize, cell: i16| cells[tick * points + point] = cell;
             match kind {
                 Kind::Walk => whole(&mut random, ticks).enumerate().for_each(|(tick, v)| set(tick, v as i16)),
+                Kind::Noise => noise(&mut random, ticks).enumerate().for_each(|(tick, v)| set(tick, v)),
                 _ => hundredths(&mut random, ticks).enumerate().for_each(|(tick, v)| set(tick, v)),
             }
         }
@@ -148,12 +162,17 @@ impl Table {
     pub(crate) fn values(&self, cells: &[i16]) -> Values {
         match self.kind {
             Kind::Walk => Values::I64(cells.iter().map(|cell| i64::from(*cell)).collect()),
+            Kind::Noise => Values::F64(cells.iter().copied().enumerate().map(scattered).collect()),
             _ => Values::F64(cells.iter().map(|cell| f64::from(*cell) / 100.0).collect()),
         }
     }
     /// The sum of cells as the sum of values.
     pub(crate) fn sum(&self, cells: i64) -> f64 {
-        if self.kind == Kind::Walk { cells as f64 } else { cells as f64 / 100.0 }
+        match self.kind {
+            Kind::Walk => cells as f64,
+            Kind::Noise => f64::NAN,
+            _ => cells as f64 / 100.0,
+        }
     }
 }
 

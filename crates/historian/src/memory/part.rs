@@ -37,6 +37,22 @@ impl Part {
             stamps: Vec::new(),
         }
     }
+    /// One that so many rows of a fixed width fit in without growing.
+    pub(super) fn with_room(of: Option<ValueType>, rows: usize) -> Part {
+        let mut part = Part::empty(of);
+        part.points.reserve_exact(rows);
+        part.times.reserve_exact(rows);
+        part.before.reserve_exact(rows);
+        match &mut part.values {
+            Values::Bool(v) => v.reserve_exact(rows),
+            Values::I64(v) => v.reserve_exact(rows),
+            Values::U64(v) => v.reserve_exact(rows),
+            Values::F32(v) => v.reserve_exact(rows),
+            Values::F64(v) => v.reserve_exact(rows),
+            Values::Absent(_) | Values::String(_) | Values::Bytes(_) => {}
+        }
+        part
+    }
     /// A section as it is.
     pub(super) fn whole(section: &mut Section) -> Part {
         let of = section.values.value_type();
