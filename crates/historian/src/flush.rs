@@ -4,36 +4,29 @@
 //! guarantee: segment and snapshot durable, then the manifest, then memory and log let go. A stop anywhere leaves either
 //! the old manifest with its log, or the new one.
 
+mod job;
+
 use std::{
     io,
-    ops::Range,
     path::PathBuf,
     sync::{Arc, atomic::Ordering},
     thread::{self, JoinHandle},
 };
 
-use tokio::sync::mpsc;
-use types::{PointId, Time, ValueType};
+use types::Time;
 
 use crate::{
-    Deletion, FlushError,
-    chunk::{Kind, Layout},
-    column::Effort,
+    FlushError,
     compactor::Request,
-    disk::write_whole,
     format::file_name,
     manifest::{NAME, SegmentEntry, StoreError},
-    memory::{LatestTable, Place},
-    rows::{Rows, rows_of_bytes},
+    memory::LatestTable,
     segment::Segment,
-    segment_writer::SegmentWriter,
     shared::{Frozen, Shared},
-    snapshot,
-    writer::{Command, Writer},
+    writer::Writer,
 };
+use job::Job;
 
-/// Bytes of text and bytes after which a chunk is closed.
-const CHUNK_VALUE_BYTES: usize = 1 << 20;
 /// A snapshot of latest values is written with every so many flushes: it costs as much as there are points. What a start
 /// must read instead is so many segments less one.
 pub(crate) const LATEST_EVERY: usize = 4;
@@ -50,25 +43,11 @@ pub(crate) struct FlushDone {
 
 /// Files that are durable but for the directory.
 struct Written {
-    segment: Segment,
+    /// `None` when there were no rows.
+    segment: Option<Segment>,
     /// Number of the snapshot, when one was written.
     latest_number: Option<u64>,
     latest: LatestTable,
-}
-
-/// All that a flush needs.
-struct Job {
-    shared: Arc<Shared>,
-    dir: PathBuf,
-    store_id: [u8; 16],
-    format: u32,
-    chunk_rows: usize,
-    frozen: Arc<Frozen>,
-    latest: Arc<LatestTable>,
-    deletions: Arc<[Deletion]>,
-    /// Write a snapshot of latest values.
-    with_latest: bool,
-    wake: mpsc::WeakSender<Command>,
 }
 
 impl Writer {
@@ -77,7 +56,7 @@ impl Writer {
     pub(crate) fn flush(&mut self) -> Result<(), FlushError> {
         self.end_flush()?;
         loop {
-            self.freeze();
+            self.freeze(self.is_latest_wrong());
             if self.shared.state().frozen.is_none() {
                 self.let_go();
                 return Ok(());
@@ -96,14 +75,20 @@ impl Writer {
             self.begin_flush(false)?;
             self.end_flush()?;
         }
-        self.freeze();
+        self.freeze(false);
         self.begin_flush(false)
     }
 
-    /// Sets the rows in memory aside, unless there are some aside or there are none.
-    pub(crate) fn freeze(&mut self) {
+    /// Whether the snapshot of latest values was made without a deletion.
+    pub(crate) fn is_latest_wrong(&self) -> bool {
+        let known = self.shared.latest_order.load(Ordering::Relaxed);
+        self.manifest.format > 1 && self.manifest.deletions.iter().any(|deletion| deletion.order > known)
+    }
+
+    /// Sets the rows in memory aside, unless there are some aside; none at all only when `even_none`.
+    pub(crate) fn freeze(&mut self, even_none: bool) {
         let mut state = self.shared.state_mut();
-        if state.frozen.is_some() || state.table.rows() == 0 {
+        if state.frozen.is_some() || (state.table.rows() == 0 && !even_none) {
             return;
         }
         let table = std::mem::take(&mut state.table);
@@ -131,7 +116,9 @@ impl Writer {
             chunk_rows: self.chunk_rows,
             frozen,
             latest: state.latest.clone(),
+            segments: state.segments.clone(),
             deletions: state.deletions.clone(),
+            latest_order: known,
             with_latest,
             wake: self.wake.clone(),
         };
@@ -180,7 +167,7 @@ impl Writer {
     fn install_flush(&mut self, written: Written) -> Result<(), (FlushError, bool)> {
         let Some(frozen) = self.shared.state().frozen.clone() else { return Ok(()) };
         let mut next = self.manifest.clone();
-        next.segments.push(written.segment.entry.clone());
+        next.segments.extend(written.segment.iter().map(|segment| segment.entry.clone()));
         next.log_start = frozen.log_end;
         next.sources = frozen.sources.clone();
         let old_latest =
@@ -196,8 +183,7 @@ impl Writer {
             }
         }
         let mut state = self.shared.state_mut();
-        let added = Arc::new(written.segment);
-        state.segments = sorted(state.segments.iter().cloned().chain([added]));
+        state.segments = sorted(state.segments.iter().cloned().chain(written.segment.map(Arc::new)));
         state.latest = Arc::new(written.latest);
         let flushed = state.frozen.take();
         drop(state);
@@ -244,116 +230,6 @@ pub(crate) fn sorted(segments: impl Iterator<Item = Arc<Segment>>) -> Arc<[Arc<S
     segments.into()
 }
 
-impl Job {
-    fn run(self) -> FlushDone {
-        let mut made = Vec::new();
-        let written = self.write(&mut made);
-        // A writer that is busy looks by itself; one that is gone has no use for it.
-        if let Some(queue) = self.wake.upgrade() {
-            let _ = queue.try_send(Command::Look);
-        }
-        FlushDone { made, written }
-    }
-
-    fn write(&self, made: &mut Vec<PathBuf>) -> Result<Written, FlushError> {
-        let disk = &self.shared.disk;
-        let first_number = self.shared.next_number.fetch_add(2, Ordering::Relaxed);
-        let path = self.dir.join(file_name(first_number, "seg"));
-        let temporary = path.with_added_extension("tmp");
-        made.push(temporary.clone());
-        let (entry, latest) =
-            self.write_segment(first_number).map_err(FlushError::io("writing", &temporary))?;
-        made.push(path.clone());
-        disk.rename(&temporary, &path).map_err(FlushError::io("renaming", &temporary))?;
-
-        let latest_number = self.with_latest.then_some(first_number + 1);
-        if let Some(number) = latest_number {
-            let path = self.dir.join(file_name(number, "latest"));
-            let bytes = snapshot::encode(&latest, self.frozen.order, self.format, self.store_id, number);
-            made.push(path.clone());
-            write_whole(&**disk, &path, &bytes).map_err(FlushError::io("writing", &path))?;
-        }
-        disk.sync_dir(&self.dir).map_err(FlushError::io("syncing", &self.dir))?;
-        let segment = read_back(&self.shared, &self.dir, self.store_id, entry)?;
-        Ok(Written { segment, latest_number, latest })
-    }
-
-    /// Writes all rows, under a temporary name, durable but for the directory; with the latest of each point.
-    fn write_segment(&self, number: u64) -> io::Result<(SegmentEntry, LatestTable)> {
-        let path = self.dir.join(file_name(number, "seg")).with_added_extension("tmp");
-        let (order, table) = (self.frozen.order, &self.frozen.table);
-        let settled = self.deletions.iter().map(|deletion| deletion.order).max().unwrap_or(0);
-        let entry = SegmentEntry { settled, ..SegmentEntry::new(number, self.format, (order, order), None) };
-        let layout = if self.format == 1 { Layout::V1 } else { Layout::V2(Effort::Hot) };
-        let mut writer =
-            SegmentWriter::new(&*self.shared.disk, &path, self.store_id, entry, layout, self.chunk_rows)?;
-        let sorted = table.sorted();
-        for (point, places) in sorted.iter() {
-            if !self.write_few(&mut writer, point, places)? {
-                self.write_point(&mut writer, point)?;
-            }
-        }
-        let mut latest = LatestTable::clone(&self.latest);
-        let points: Vec<PointId> = sorted.iter().map(|(point, _)| point).collect();
-        latest.0.each(&points, |at, entry| table.latest(points[at], entry));
-        Ok((writer.finish()?, latest))
-    }
-
-    /// Writes the rows of a point when they are few, plain and of a fixed width; otherwise nothing.
-    fn write_few(&self, writer: &mut SegmentWriter, point: PointId, places: &[Place]) -> io::Result<bool> {
-        let table = &self.frozen.table;
-        let plain = table.plain(point, &self.deletions).filter(|_| writer.are_few(places.len()));
-        let Some(of) = plain.filter(|of| !matches!(of, Some(ValueType::String | ValueType::Bytes))) else {
-            return Ok(false);
-        };
-        let rows = writer.shared(of, places.len())?;
-        let before = rows.len();
-        table.append(places, rows);
-        if !rows.times[before..].is_sorted_by(|a, b| a < b) {
-            rows.truncate(before);
-            return Ok(false);
-        }
-        writer.name_owner(of, point);
-        Ok(true)
-    }
-
-    fn write_point(&self, writer: &mut SegmentWriter, point: PointId) -> io::Result<()> {
-        let split = self.frozen.table.split(point, &self.deletions);
-        let few = writer.are_few(split.current.iter().map(Rows::len).sum());
-        for rows in split.current {
-            if few && writer.are_small(&rows) {
-                let of = rows.values.value_type();
-                writer.shared(of, rows.len())?.extend(&rows, 0..rows.len());
-                writer.name_owner(of, point);
-            } else {
-                self.write_chunks(writer, Kind::Current, point, rows)?;
-            }
-        }
-        if self.format > 1 {
-            for rows in split.history {
-                self.write_chunks(writer, Kind::History, point, rows)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn write_chunks(
-        &self,
-        writer: &mut SegmentWriter,
-        kind: Kind,
-        point: PointId,
-        rows: Rows,
-    ) -> io::Result<()> {
-        for range in chunk_ranges(&rows, self.chunk_rows) {
-            if range.len() == rows.len() {
-                return writer.chunk(kind, point, &rows);
-            }
-            writer.chunk(kind, point, &rows.slice(range))?;
-        }
-        Ok(())
-    }
-}
-
 /// Opens what was just written the way a reader will.
 pub(crate) fn read_back(
     shared: &Shared,
@@ -374,18 +250,4 @@ pub(crate) fn read_back(
 
 pub(crate) fn day(time: Time) -> i64 {
     time.0.div_euclid(DAY_NS)
-}
-
-/// Cuts sorted rows into chunks: none crosses a day, none is larger than its bounds.
-fn chunk_ranges(rows: &Rows, chunk_rows: usize) -> Vec<Range<usize>> {
-    let (times, mut start, mut ranges) = (&rows.times, 0, Vec::new());
-    while let Some(first) = times.get(start) {
-        let today = day(*first);
-        let mut end = start + times[start..].partition_point(|time| day(*time) == today);
-        end = end.min(start + chunk_rows);
-        end = start + rows_of_bytes(&rows.values, start..end, CHUNK_VALUE_BYTES);
-        ranges.push(start..end);
-        start = end;
-    }
-    ranges
 }

@@ -219,8 +219,7 @@ impl Historian {
 
     /// What is known of some points now, from memory, in the order asked; `None` for a point without rows.
     pub fn latest(&self, points: &[PointId]) -> Vec<Option<Latest>> {
-        let state = self.inner.shared.state();
-        points.iter().map(|point| state.latest(*point)).collect()
+        self.inner.shared.latest(points)
     }
 
     /// Rows of some points. The sections, one after the other, give the rows point by point in the order asked, and
@@ -339,7 +338,7 @@ impl Historian {
 
     /// Deletes all rows of a scope that are stored by now; what comes later stays. Durable when it resolves. The rows are
     /// kept for the correction term and answer a query for what was known before. `who` and `why` are kept with it.
-    /// What a point said last, [`Historian::latest`], stays until it says something new.
+    /// [`Historian::latest`] then gives the newest rows that are left, which become the latest with the deletion.
     pub fn delete(&self, scope: Scope, who: &str, why: &str) -> BoxFuture<Result<(), UpkeepError>> {
         let reason = [who.to_string(), why.to_string()];
         self.upkeep(|reply| Command::Delete(scope, reason, reply))

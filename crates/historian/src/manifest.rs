@@ -141,13 +141,15 @@ impl Manifest {
         }
     }
 
-    /// Whether a deletion still hides anything that is not settled.
-    pub(crate) fn needs(&self, deletion: &Deletion) -> bool {
+    /// Whether a deletion still hides anything that is not settled, or the snapshot of latest values, which knows segments
+    /// up to an order, was made without it.
+    pub(crate) fn needs(&self, deletion: &Deletion, latest_order: u64) -> bool {
         let hides = |segment: &SegmentEntry| {
             segment.is_hidden_by(deletion)
                 && deletion.scope.meets(segment.first, Time(segment.last.0.saturating_add(1)))
         };
-        self.log_start < deletion.before_lsn || self.segments.iter().any(hides)
+        let is_known = deletion.order <= latest_order;
+        !is_known || self.log_start < deletion.before_lsn || self.segments.iter().any(hides)
     }
 
     /// Brings segments into the order that [`Manifest::segments`] promises.

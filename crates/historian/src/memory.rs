@@ -42,12 +42,15 @@ const GROUP_PARTS_MAX: usize =
 const _: () = assert!(GROUP_PARTS_MAX < PARTS_MAX / 2);
 /// Value types, with the one of rows without a value.
 const KINDS: usize = 8;
+/// See [`part::kind_of`].
+const VALUELESS: u8 = 0;
 
 /// What is known of a point's rows.
 #[derive(Clone, Copy)]
 struct Head {
-    /// Time of the newest row.
+    /// Time of the newest row, and of the oldest.
     newest: Time,
+    oldest: Time,
     /// Place of the row that was written last.
     last: Place,
     /// Place of the newest row; of equal times, the one written last.
@@ -59,18 +62,22 @@ struct Head {
     is_late: bool,
     /// Rows are of several types.
     is_mixed: bool,
+    /// Some rows have no value.
+    has_valueless: bool,
 }
 
 impl Default for Head {
     fn default() -> Head {
         Head {
             newest: Time::MIN,
+            oldest: Time::MAX,
             last: NOWHERE,
             newest_at: NOWHERE,
             rows: 0,
             kind: 0,
             is_late: false,
             is_mixed: false,
+            has_valueless: false,
         }
     }
 }
@@ -190,6 +197,8 @@ impl Table {
                 }
             }
             (head.last, head.kind) = (place, kind);
+            head.oldest = head.oldest.min(time);
+            head.has_valueless |= kind == VALUELESS;
             head.rows += 1;
         });
         self.rows += (part.times.len() - start) as u64;
@@ -202,32 +211,45 @@ impl Table {
         (&self.parts[(place >> 16) as usize], (place & 0xffff) as usize)
     }
 
+    /// Points that have rows, in the order of ids.
+    pub(crate) fn points(&self) -> impl Iterator<Item = PointId> {
+        self.heads.iter().filter(|(_, head)| head.rows > 0).map(|(point, _)| point)
+    }
+
     /// Brings what is known of a point's latest up to date.
     pub(crate) fn latest(&self, point: PointId, entry: &mut Option<LatestEntry>) {
         let Some(head) = self.head(point) else { return };
+        let known = entry.as_ref().filter(|e| e.value.is_some() && head.has_valueless).map(|e| e.value_time);
+        if let Some(time) = known.filter(|time| head.oldest <= *time && *time <= head.newest) {
+            // One without a value may have taken the place of the row whose value is known.
+            for rows in self.rows_of(point, time, Time(time.0.saturating_add(1)), None, &[]) {
+                LatestEntry::row(entry, time, rows.quality(0), Time::MIN, || rows.values.get(0));
+            }
+        }
         let (part, row) = self.part(head.newest_at);
         let (quality, recorded) = (part.quality(row), part.stamp(row).recorded);
         LatestEntry::row(entry, head.newest, quality, recorded, || part.values.get(row));
-        let has_value = |place| self.part(place).0.values.value_type().is_some();
-        if has_value(head.newest_at) {
+        if part.values.value_type().is_some() {
             return;
         }
         // The newest row has no value: the newest that has one is further back.
-        let mut found: Option<(Time, Place)> = None;
-        for place in self.back_from(head.last).filter(|place| has_value(*place)) {
+        let (time, value) = if head.is_late {
+            let split = self.split(point, &[]);
+            let last_of = |rows: &Rows| Some((*rows.times.last()?, rows.values.get(rows.len() - 1)?));
+            let newest = split.current.iter().filter_map(last_of).max_by_key(|(time, _)| *time);
+            let Some(newest) = newest else { return };
+            newest
+        } else {
+            let has_value = |place: &Place| self.part(*place).0.values.value_type().is_some();
+            let Some(place) = self.back_from(head.last).find(has_value) else { return };
             let (part, row) = self.part(place);
-            if found.is_none_or(|(time, _)| part.times[row] > time) {
-                found = Some((part.times[row], place));
-            }
-            if !head.is_late {
-                break;
-            }
-        }
-        if let (Some((time, place)), Some(entry)) = (found, entry)
+            let Some(value) = part.values.get(row) else { return };
+            (part.times[row], value)
+        };
+        if let Some(entry) = entry
             && (entry.value.is_none() || time >= entry.value_time)
         {
-            let (part, row) = self.part(place);
-            (entry.value, entry.value_time) = (part.values.get(row), time);
+            (entry.value, entry.value_time, entry.is_replaced) = (Some(value), time, false);
         }
     }
 

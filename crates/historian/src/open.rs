@@ -122,7 +122,7 @@ pub(crate) fn open(
     };
     // A damaged log is copied aside by now: once its rows are in segments it is not met again. Whatever keeps the flush
     // from working will be met by the next one.
-    if (!replayed.suspect.is_empty() || writer.is_full())
+    if (!replayed.suspect.is_empty() || writer.is_full() || writer.is_latest_wrong())
         && let Err(error) = writer.flush()
     {
         tracing::warn!(%error, "rows from the log stay in memory");
@@ -273,13 +273,17 @@ fn load_latest(
 fn replay_latest(segment: &Segment, latest: &mut LatestTable, damaged: &mut Vec<Damage>) -> io::Result<()> {
     for entry in segment.all_chunks(Kind::Current, damaged)? {
         match segment.chunk(&entry, Want::Known) {
-            Ok(chunk) => chunk.owners.iter().for_each(|owner| {
-                // Rows of a chunk are of one type, so the last one of a point says all that could be its latest.
-                let (last, rows) = (owner.end as usize - 1, &chunk.rows);
-                let learnt = rows.known.learnt.get(last).copied().unwrap_or(0);
-                let recorded = instant_after(rows.times[last], learnt).unwrap_or(Time::MAX);
-                let quality = rows.quality(last);
-                latest.row(owner.point, rows.times[last], quality, recorded, || rows.values.get(last));
+            Ok(chunk) => chunk.owners.iter().enumerate().for_each(|(at, owner)| {
+                let (range, rows) = (chunk.range(at), &chunk.rows);
+                let last = range.end - 1;
+                // Of those with a value, the last says all that could be the latest.
+                let first = if rows.values.value_type().is_none() { range.start } else { last };
+                for row in first..=last {
+                    let learnt = rows.known.learnt.get(row).copied().unwrap_or(0);
+                    let recorded = instant_after(rows.times[row], learnt).unwrap_or(Time::MAX);
+                    let quality = rows.quality(row);
+                    latest.row(owner.point, rows.times[row], quality, recorded, || rows.values.get(row));
+                }
             }),
             Err(ReadFailure::Io(error)) => return Err(error),
             Err(ReadFailure::Damaged(cause)) => damaged.push(segment.damage(cause.to_string(), Some(&entry))),

@@ -7,6 +7,7 @@ use types::{Aggregate, Bucket, PointId, Section, Time, Values};
 use crate::{
     AggregateQuery, Damage, Deletion, RangeQuery, ReadError,
     chunk::{Chunk, ChunkEntry, Kind, Want},
+    memory::LatestEntry,
     merge::{Direction, Sink, Waiting, merge},
     rows::{NEVER, Rows, instant_after, is_known},
     segment::{ReadFailure, Segment},
@@ -95,6 +96,27 @@ impl View {
             })?;
         }
         Ok(sections)
+    }
+
+    /// The latest of a point by reading its rows, from the newest back; it counts as known since `recorded`.
+    pub(crate) fn latest(
+        mut self,
+        point: PointId,
+        recorded: Time,
+        damaged: &mut Vec<Damage>,
+    ) -> Result<Option<LatestEntry>, ReadError> {
+        let memory = self.memory.pop().unwrap_or_default();
+        let (mut reader, mut entry) = (Reader::new(&self, damaged), None::<LatestEntry>);
+        let direction = Direction { newest_first: true };
+        reader.current(point, memory, Time::MIN..Time::MAX, direction, &mut |rows, mut run| {
+            let is_done = run.any(|row| {
+                let (time, quality) = (rows.times[row], rows.quality(row));
+                LatestEntry::row(&mut entry, time, quality, recorded, || rows.values.get(row));
+                entry.as_ref().is_some_and(|entry| entry.value.is_some())
+            });
+            if is_done { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })?;
+        Ok(entry)
     }
 
     /// Answers an aggregate query whose bounds were checked; gaps by damage go to `damaged`.

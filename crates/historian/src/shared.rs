@@ -10,7 +10,7 @@ use types::{Latest, PointId, Time};
 use crate::{
     Damage, Deletion, Stats,
     disk::Disk,
-    memory::{LatestTable, Table},
+    memory::{LatestEntry, LatestTable, Table},
     query::Sources,
     read::View,
     segment::Segment,
@@ -44,13 +44,13 @@ pub(crate) struct State {
 
 impl State {
     /// What a point said last.
-    pub(crate) fn latest(&self, point: PointId) -> Option<Latest> {
+    fn latest(&self, point: PointId) -> Option<LatestEntry> {
         let mut entry = self.latest.0.get(point).cloned().flatten();
         if let Some(frozen) = &self.frozen {
             frozen.table.latest(point, &mut entry);
         }
         self.table.latest(point, &mut entry);
-        entry.map(|entry| entry.of(point))
+        entry
     }
     /// Rows that no segment holds yet.
     pub(crate) fn memory_rows(&self) -> u64 {
@@ -129,6 +129,27 @@ impl Shared {
                 damaged.push(damage);
             }
         }
+    }
+
+    /// What some points said last. Reads rows only of those whose last value was replaced by none and not flushed since.
+    pub(crate) fn latest(&self, points: &[PointId]) -> Vec<Option<Latest>> {
+        let state = self.state();
+        let mut entries: Vec<_> = points.iter().map(|point| state.latest(*point)).collect();
+        drop(state);
+        for (entry, point) in entries.iter_mut().zip(points) {
+            let replaced = entry.as_ref().filter(|entry| entry.is_replaced).map(|entry| entry.recorded);
+            if let Some(recorded) = replaced {
+                let (view, mut damaged) = (self.view(&[*point], Time::MIN, Time::MAX, None), Vec::new());
+                match view.latest(*point, recorded, &mut damaged) {
+                    Ok(read) => *entry = read,
+                    Err(error) => {
+                        tracing::warn!(%error, ?point, "its latest value cannot be worked out anew")
+                    }
+                }
+                self.report(damaged);
+            }
+        }
+        entries.into_iter().zip(points).map(|(entry, point)| Some(entry?.of(*point))).collect()
     }
 
     /// What a query works on: rows in memory are copied, segments are immutable.

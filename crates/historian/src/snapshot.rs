@@ -101,7 +101,7 @@ pub(crate) fn decode(
         let value_time = if value.is_some() { Time(time.wrapping_add(cursor.zigzag()?)) } else { Time::MIN };
         let (quality, quality_time) = (Quality(quality), Time(time));
         *latest.0.entry(PointId(point)) =
-            Some(LatestEntry { value, value_time, quality, quality_time, recorded });
+            Some(LatestEntry { value, value_time, quality, quality_time, recorded, is_replaced: false });
         before = (point, time);
     }
     Ok((latest, Some(order)))
@@ -112,5 +112,5 @@ fn take_entry_v1(cursor: &mut Cursor<'_>) -> Result<(PointId, LatestEntry), Malf
     let quality = Quality(cursor.u32()?);
     let (quality_time, recorded, value_time) = (cursor.time()?, cursor.time()?, cursor.time()?);
     let value = cursor.value()?;
-    Ok((point, LatestEntry { value, value_time, quality, quality_time, recorded }))
+    Ok((point, LatestEntry { value, value_time, quality, quality_time, recorded, is_replaced: false }))
 }

@@ -1,6 +1,10 @@
 //! What the writer does beside appending: deletions, holds, and bringing into force what others have made.
 
-use std::{io, path::PathBuf, sync::Arc, sync::mpsc::SyncSender};
+use std::{
+    io,
+    path::PathBuf,
+    sync::{Arc, atomic::Ordering, mpsc::SyncSender},
+};
 
 use types::PointId;
 
@@ -53,7 +57,8 @@ impl Writer {
         next.segments.extend(outputs.iter().map(|output| output.entry.clone()));
         next.obsolete.extend(&inputs);
         let marks = std::mem::take(&mut next.deletions);
-        next.deletions = marks.into_iter().filter(|deletion| next.needs(deletion)).collect();
+        let known = self.shared.latest_order.load(Ordering::Relaxed);
+        next.deletions = marks.into_iter().filter(|deletion| next.needs(deletion, known)).collect();
         let replaced = self.replace(next);
         if let Err((error, doubtful)) = replaced {
             if doubtful {
@@ -102,6 +107,11 @@ impl Writer {
         next.deletions.push(Deletion { scope, recorded, who, why, order, before_lsn });
         self.replace(next).map_err(|(error, _)| error)?;
         self.shared.state_mut().deletions = self.manifest.deletions.clone().into();
+        // Latest values learn of it with a flush. The deletion stands whether or not that works: the next flush, or the
+        // next start, makes up for it.
+        if let Err(error) = self.flush() {
+            tracing::warn!(%error, "latest values that were deleted are shown until the next flush");
+        }
         Ok(())
     }
 

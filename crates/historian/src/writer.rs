@@ -195,7 +195,7 @@ impl Writer {
         }
         if self.is_full() && self.flushing.is_none() {
             // A group that comes meanwhile finds room; what fails is tried again by the next one.
-            self.freeze();
+            self.freeze(false);
             if let Err(error) = self.begin_flush(false) {
                 tracing::warn!(%error, "memory is full; appends are refused unless the next try succeeds");
             }

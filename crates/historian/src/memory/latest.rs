@@ -13,10 +13,13 @@ pub(crate) struct LatestEntry {
     pub(crate) quality: Quality,
     pub(crate) quality_time: Time,
     pub(crate) recorded: Time,
+    /// The row of the value was replaced by one without a value: an older one counts, which only reading finds.
+    pub(crate) is_replaced: bool,
 }
 
 impl LatestEntry {
-    /// Takes in one row; `value` is asked for only when it is wanted. Of equal times the later call wins.
+    /// Takes in one row; `value` is asked for only when it is wanted. Of equal times the later call wins. Rows without a
+    /// value must all pass, of others the newest is enough.
     pub(crate) fn row(
         entry: &mut Option<LatestEntry>,
         time: Time,
@@ -30,14 +33,18 @@ impl LatestEntry {
             quality,
             quality_time: time,
             recorded,
+            is_replaced: false,
         });
         if time.0 >= entry.quality_time.0 {
             (entry.quality, entry.quality_time, entry.recorded) = (quality, time, recorded);
         }
-        if (entry.value.is_none() || time.0 >= entry.value_time.0)
-            && let Some(value) = value()
-        {
-            (entry.value, entry.value_time) = (Some(value), time);
+        if entry.value.is_none() || time.0 >= entry.value_time.0 {
+            match value() {
+                Some(value) => {
+                    (entry.value, entry.value_time, entry.is_replaced) = (Some(value), time, false)
+                }
+                None => entry.is_replaced |= entry.value.is_some() && time.0 == entry.value_time.0,
+            }
         }
     }
 

@@ -232,6 +232,11 @@ pub(crate) fn points_2() -> impl Iterator<Item = u32> {
     (1..9).chain(20..72)
 }
 
+/// An instant after each thing that was done to it.
+pub(crate) fn instants_2() -> impl Iterator<Item = Time> {
+    (0..acts_2().len()).map(|act| Time(at_act(act).0 + DAY_NS / 2))
+}
+
 #[test]
 fn version_2_reads_as_it_was_written() {
     let (disk, model) = store_2();
@@ -240,9 +245,8 @@ fn version_2_reads_as_it_was_written() {
     let (historian, recovery) = Historian::open(options).unwrap();
     assert_eq!((recovery.damaged, recovery.quarantined, recovery.rows_replayed), (vec![], vec![], 213));
     assert_eq!(read(&historian, all(points_2())), model.range(&all(points_2())));
-    for act in 0..acts_2().len() {
-        let known_at = Some(Time(at_act(act).0 + DAY_NS / 2));
-        let query = historian::RangeQuery { known_at, ..all(points_2()) };
+    for (act, at) in instants_2().enumerate() {
+        let query = historian::RangeQuery { known_at: Some(at), ..all(points_2()) };
         assert_eq!(read(&historian, query.clone()), model.range(&query), "as known after act {act}");
     }
     points_2().map(PointId).for_each(|point| model.check_latest(point, historian.latest(&[point]).remove(0)));

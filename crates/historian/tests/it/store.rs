@@ -1,7 +1,7 @@
 //! The plain promises: what goes in comes out, once, in order, and survives a restart.
 
 use historian::{
-    AggregateQuery, AppendError, Historian, OpenError, Options, RangeQuery, SourceState, sim::SimDisk,
+    AggregateQuery, AppendError, Historian, OpenError, Options, RangeQuery, Scope, SourceState, sim::SimDisk,
 };
 use types::{PointId, Quality, SourceId, Time, Value};
 
@@ -291,4 +291,36 @@ fn a_real_directory_works_and_is_locked() {
     wait(historian.flush()).unwrap();
     assert_eq!(read(&historian, all([9])).len(), 1);
     std::fs::remove_dir_all(&dir).unwrap();
+}
+
+#[test]
+fn what_was_deleted_is_not_the_latest_any_more() {
+    let disk = SimDisk::new();
+    let (historian, _) = open(&disk);
+    let latest = |historian: &Historian| {
+        let latest = historian.latest(&[PointId(1)]).remove(0)?;
+        Some((latest.quality_time, latest.value_time, latest.value))
+    };
+    let says = |time: i64, value: i64| Some((seconds(time), seconds(value), Some(Value::F64(value as f64))));
+    let delete = |historian: &Historian, from: i64, to: i64| {
+        let scope = Scope { points: vec![PointId(1)], from: seconds(from), to: seconds(to) };
+        wait(historian.delete(scope, "test", "wrong")).unwrap();
+    };
+    wait(historian.append(batch(1, 1, 0, ramp(1, 0, 10)))).unwrap();
+    wait(historian.flush()).unwrap();
+    let lost = (PointId(1), seconds(10), None, Quality::BAD_NO_COMMUNICATION);
+    wait(historian.append(batch(1, 1, 10, [lost]))).unwrap();
+    assert_eq!(latest(&historian), says(10, 9));
+    delete(&historian, 9, 10);
+    assert_eq!(latest(&historian), says(10, 8), "the row without a value is still there");
+    delete(&historian, 5, 100);
+    assert_eq!(latest(&historian), says(4, 4));
+    wait(historian.compact()).unwrap();
+    drop(historian);
+    let (historian, _) = open(&disk);
+    assert_eq!(latest(&historian), says(4, 4), "also after a restart");
+    wait(historian.append(batch(1, 1, 11, ramp(1, 3, 1)))).unwrap();
+    assert_eq!(latest(&historian), says(4, 4));
+    delete(&historian, 0, 100);
+    assert_eq!(latest(&historian), None);
 }

@@ -123,9 +123,6 @@ pub(crate) fn names(disk: &SimDisk, ending: &str) -> Vec<std::path::PathBuf> {
     files.filter(|path| path.parent() == Some(dir) && path.to_str().unwrap().ends_with(ending)).collect()
 }
 
-/// The newest value with its time, the newest time, its quality.
-type Newest = (Option<(Time, Value)>, Time, Quality);
-
 /// Something that was done to a point at a source time: written, or deleted.
 #[derive(Clone, Debug)]
 struct Event {
@@ -146,7 +143,6 @@ impl Event {
 #[derive(Default, Clone, Debug)]
 pub(crate) struct Model {
     events: BTreeMap<(PointId, Time), Vec<Event>>,
-    latest: BTreeMap<PointId, Newest>,
 }
 
 impl Model {
@@ -158,22 +154,16 @@ impl Model {
         for (point, time, value, quality) in batch.sections.iter().flat_map(Section::rows) {
             let row = Some((value.clone(), quality));
             self.events.entry((point, time)).or_default().push(Event { recorded, row });
-            let latest = self.latest.entry(point).or_insert((None, time, quality));
-            if time >= latest.1 {
-                (latest.1, latest.2) = (time, quality);
-            }
-            if let Some(value) = value
-                && latest.0.as_ref().is_none_or(|(at, _)| time >= *at)
-            {
-                latest.0 = Some((time, value));
-            }
         }
     }
 
     pub(crate) fn delete(&mut self, scope: &Scope, recorded: Time) {
+        let covers = |point: PointId, time: Time| {
+            let named = scope.points.is_empty() || scope.points.contains(&point);
+            named && scope.from <= time && time < scope.to
+        };
         for ((point, time), events) in &mut self.events {
-            let named = scope.points.is_empty() || scope.points.contains(point);
-            if named && scope.from <= *time && *time < scope.to {
+            if covers(*point, *time) {
                 events.push(Event { recorded, row: None });
             }
         }
@@ -203,12 +193,14 @@ impl Model {
 
     /// Checks a `Latest` but for its recorded time, which the store's clock gives.
     pub(crate) fn check_latest(&self, point: PointId, latest: Option<Latest>) {
-        match (self.latest.get(&point), latest) {
+        let rows = self.range(&RangeQuery { newest_first: true, ..all([point.0]) });
+        let value = rows.iter().find_map(|(_, time, value, _)| Some((*time, value.clone()?)));
+        match (rows.first(), latest) {
             (None, None) => {}
-            (Some((value, time, quality)), Some(found)) => {
+            (Some((_, time, _, quality)), Some(found)) => {
                 assert_eq!((found.quality_time, found.quality), (*time, *quality), "{point:?}");
                 assert_eq!(found.value, value.as_ref().map(|(_, v)| v.clone()), "{point:?}");
-                assert_eq!(found.value_time, value.as_ref().map_or(*time, |(at, _)| *at), "{point:?}");
+                assert_eq!(found.value_time, value.map_or(*time, |(at, _)| at), "{point:?}");
             }
             (wanted, found) => panic!("{point:?}: wanted {wanted:?}, found {found:?}"),
         }
