@@ -1,6 +1,18 @@
 //! Columns as bytes: shared by log records, chunks and the snapshot of latest values. Little-endian, no padding.
 //!
-//! varint = LEB128 of a u64; zigzag = varint of (v << 1) ^ (v >> 63). Frozen.
+//! ```text
+//! varint       = LEB128 of a u64 · zigzag = varint of (v << 1) ^ (v >> 63)
+//! type         = u8: 0 no value, 1 bool, 2 i64, 3 u64, 4 f32, 5 f64, 6 string (UTF-8), 7 bytes
+//! times        = zigzag a row, the wrapping difference from the one before, the first from 0
+//! values       = of numbers: as they are in memory · of bool: eight a byte, the first lowest · of string, bytes: each length
+//!                varint, bytes · of no value: nothing
+//! quality runs = count varint, 0 when all are Good · per run: rows varint · status code u32
+//! sections     = count varint · per section: type · rows varint · points: zigzag a row, the difference from the one before
+//!                · times · values · quality runs
+//! value        = type · values of one row
+//! ```
+//!
+//! Frozen.
 //! Readers take bytes from anywhere: every length is checked against what is left before memory is asked for.
 
 use std::sync::Arc;

@@ -42,7 +42,7 @@ versions 1 and 2 are frozen, each with a store in `crates/historian/tests/fixtur
 ";
 
 /// The document.
-pub fn expected(root: &Path) -> Outcome<Vec<Generated>> {
+pub(super) fn expected(root: &Path) -> Outcome<Vec<Generated>> {
     let mut text = HEAD.to_string();
     for source in SOURCES {
         let path = format!("crates/historian/src/{source}.rs");
