@@ -1,6 +1,7 @@
 //! Opening a store: everything that a crash, a failing disk or a stray hand may have left behind is met here.
 
 use std::{
+    any::Any,
     collections::HashMap,
     io,
     path::Path,
@@ -42,11 +43,7 @@ pub(crate) fn open(
     let (disk, dir) = (options.disk.clone(), options.dir.clone());
     let mut recovery = Recovery::default();
     disk.create_dir(&dir.join(QUARANTINE)).map_err(OpenError::io("making", &dir))?;
-    let lock = match disk.lock(&dir.join(LOCK)) {
-        Ok(lock) => lock,
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Err(OpenError::InUse { dir }),
-        Err(error) => return Err(OpenError::io("locking", &dir.join(LOCK))(error)),
-    };
+    let lock = take_lock(&*disk, &dir)?;
     let names = disk.list(&dir).map_err(OpenError::io("listing", &dir))?;
     let mut manifest = load_manifest(&*disk, &dir, &names, options.store_id, &mut recovery)?;
     if options.confirm_format && manifest.format < VERSION {
@@ -133,6 +130,14 @@ pub(crate) fn open(
         tracing::error!(%damage, "damaged bytes were found while opening");
     }
     Ok((writer, recovery))
+}
+
+/// Keeps other processes out for as long as it is held.
+fn take_lock(disk: &dyn Disk, dir: &Path) -> Result<Box<dyn Any + Send + Sync>, OpenError> {
+    disk.lock(&dir.join(LOCK)).map_err(|error| match error.kind() {
+        io::ErrorKind::WouldBlock => OpenError::InUse { dir: dir.to_path_buf() },
+        _ => OpenError::io("locking", &dir.join(LOCK))(error),
+    })
 }
 
 fn number_of(name: &str) -> Option<u64> {

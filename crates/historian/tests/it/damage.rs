@@ -174,7 +174,7 @@ fn harm(mut soak: Soak) {
         if bytes.is_empty() {
             continue;
         }
-        let what = if soak.cycle() % 2 == 0 {
+        let what = if soak.cycle().is_multiple_of(2) {
             let bit = soak.random(0, 8);
             bytes[at] ^= 1 << bit;
             format!("{} byte {at} bit {bit}", path.display())

@@ -218,7 +218,7 @@ fn check(soak: &mut Soak, folder: &Path, acknowledged: [u64; SOURCES as usize], 
     }
     assert_eq!(historian.damaged(), [], "cycle {}", soak.cycle());
     soak.count(*earlier + all);
-    if soak.cycle() % CYCLES == 0 {
+    if soak.cycle().is_multiple_of(CYCLES) {
         drop(historian);
         *earlier += all;
         std::fs::remove_dir_all(folder).unwrap();

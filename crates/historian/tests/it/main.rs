@@ -1,6 +1,7 @@
 //! What the historian promises, from outside.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(clippy::print_stdout, reason = "a long run says how far it is")]
 
 mod crash;
 mod damage;
