@@ -1,6 +1,6 @@
 //! Samples in memory, scoped by the points of the fake plant.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use types::{
     Aggregate, BatchHeader, Bucket, Fault, Latest, OrgId, Origin, PointId, Quality, SampleBatch, Section,
     SourceId, Time, Value, codes,
@@ -20,7 +20,6 @@ const BUCKETS_TOTAL_MAX: usize = 1 << 20;
 #[derive(Default)]
 pub(super) struct Rows {
     rows: BTreeMap<PointId, BTreeMap<Time, Row>>,
-    latest: HashMap<PointId, Latest>,
     watchers: Vec<Subscription>,
     followers: Vec<Follower>,
 }
@@ -29,10 +28,11 @@ pub(super) struct Rows {
 struct Row {
     value: Option<Value>,
     quality: Quality,
+    recorded: Time,
 }
 
 impl Rows {
-    /// Takes rows in. Of equal times the later one is there alone; rows that are late do not change the latest.
+    /// Takes rows in. Of equal times the later one is there alone.
     pub(super) fn push(&mut self, recorded: Time, sections: &[Section]) {
         let rows: Vec<LatestSample> = sections
             .iter()
@@ -40,21 +40,7 @@ impl Rows {
             .map(|(point, time, value, quality)| LatestSample { point, time, value, quality })
             .collect();
         for LatestSample { point, time, value, quality } in rows.iter().cloned() {
-            let latest = self.latest.entry(point).or_insert(Latest {
-                point,
-                value: None,
-                value_time: Time::MIN,
-                quality,
-                quality_time: time,
-                recorded,
-            });
-            if time >= latest.quality_time {
-                (latest.quality, latest.quality_time, latest.recorded) = (quality, time, recorded);
-            }
-            if value.is_some() && time >= latest.value_time {
-                (latest.value, latest.value_time) = (value.clone(), time);
-            }
-            self.rows.entry(point).or_default().insert(time, Row { value, quality });
+            self.rows.entry(point).or_default().insert(time, Row { value, quality, recorded });
         }
         self.watchers.retain(|watcher| !watcher.is_abandoned());
         self.watchers.iter().for_each(|watcher| watcher.offer(&rows));
@@ -62,10 +48,19 @@ impl Rows {
         self.followers.iter().for_each(|follower| follower.offer(&rows));
     }
 
+    /// The newest row, and the newest that has a value.
     pub(super) fn latest(&self, point: PointId) -> Option<Latest> {
-        let latest = self.latest.get(&point)?.clone();
-        let value_time = if latest.value.is_some() { latest.value_time } else { latest.quality_time };
-        Some(Latest { value_time, ..latest })
+        let rows = self.rows.get(&point)?;
+        let (quality_time, newest) = rows.last_key_value()?;
+        let with_value = rows.iter().rev().find(|(_, row)| row.value.is_some());
+        Some(Latest {
+            point,
+            value: with_value.and_then(|(_, row)| row.value.clone()),
+            value_time: with_value.map_or(*quality_time, |(time, _)| *time),
+            quality: newest.quality,
+            quality_time: *quality_time,
+            recorded: newest.recorded,
+        })
     }
 
     /// Rows of a point in time order, `from` included and `to` not.
@@ -84,7 +79,7 @@ impl Rows {
             }
             rows.truncate(left);
             left -= rows.len();
-            for (time, Row { value, quality }) in rows {
+            for (time, Row { value, quality, .. }) in rows {
                 let of = value.as_ref().map(Value::value_type);
                 if sections.last().is_none_or(|last| last.values.value_type() != of) {
                     sections.push(Section::empty(of));
@@ -103,7 +98,7 @@ impl Rows {
         let span = (i128::from(query.to.0) - from).max(0);
         let start = |i: i128| Time((from + (i * span + n - 1) / n) as i64);
         let mut buckets: Vec<Bucket> = (0..n).map(|i| Bucket::empty(start(i))).collect();
-        for (time, Row { value, quality }) in self.of(point, query.from, query.to) {
+        for (time, Row { value, quality, .. }) in self.of(point, query.from, query.to) {
             // Text and bytes are no figures: only that they were Bad counts.
             let counts = value.as_ref().is_none_or(|v| v.value_type().is_numeric()) || quality.is_bad();
             let place = buckets.partition_point(|bucket| bucket.start <= time).saturating_sub(1);
