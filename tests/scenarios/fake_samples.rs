@@ -159,7 +159,7 @@ async fn random_steps_end_alike() {
             }
             _ => {
                 let (from, to, buckets) = (draw.time(), draw.time(), draw.below(8) as u32);
-                let query = AggregateQuery { points: draw.points(), from, to, buckets };
+                let query = AggregateQuery { points: draw.points(), from, to, buckets, exact: true };
                 same!(fake, real, async |scope: &Scope| scope
                     .samples
                     .aggregate(query.clone())

@@ -98,9 +98,10 @@ export const api = {
 
   latest: (points: T.Id[]) =>
     inGroups<T.Latest | null>(points, (group) => call("GET", "/samples/latest", { query: { points: group } })),
-  aggregate: (points: T.Id[], from: string, to: string, buckets: number) =>
+  /** For drawing: a row near the edge of a bucket may be in the one beside it. */
+  trend: (points: T.Id[], from: string, to: string, buckets: number) =>
     inGroups<T.Aggregate>(points, (group) =>
-      call("GET", "/samples/aggregate", { query: { points: group, from, to, buckets } }),
+      call("GET", "/samples/aggregate", { query: { points: group, from, to, buckets, exact: false } }),
     ),
   samples: (point: T.Id, from: string, to: string, limit: number) =>
     call<{ items: T.RawSample[]; truncated: boolean }>("GET", "/samples", {

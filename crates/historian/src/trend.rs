@@ -5,7 +5,7 @@
 
 use std::ops::{ControlFlow, Range};
 
-use types::{PointId, Time};
+use types::{Aggregate, Bucket, PointId, Time};
 
 use crate::{
     Damage, ReadError, Trend, TrendQuery,
@@ -52,6 +52,36 @@ impl Columns {
         let is_inside = first >= self.from && last < self.to;
         let is_narrow = || i128::from(last.0) - i128::from(first.0) <= self.width_ns();
         is_inside && (self.of(first) == self.of(last) || (!self.exact && is_narrow()))
+    }
+}
+
+impl Trend {
+    /// As buckets of the span that was asked for.
+    pub fn aggregate(&self, from: Time, to: Time) -> Aggregate {
+        let span = (i128::from(to.0) - i128::from(from.0)).max(0);
+        let n = self.columns.len().max(1) as i128;
+        let start = |column: i128| Time((i128::from(from.0) + (column * span + n - 1) / n) as i64);
+        let buckets = (0..).zip(&self.columns).map(|(column, summary)| summary.bucket(start(column)));
+        Aggregate { point: self.point, buckets: buckets.collect() }
+    }
+}
+
+impl Summary {
+    /// As a bucket that starts there.
+    pub fn bucket(&self, start: Time) -> Bucket {
+        if self.figures == 0 {
+            return Bucket { bad: self.bad, ..Bucket::empty(start) };
+        }
+        Bucket {
+            start,
+            count: self.figures,
+            bad: self.bad,
+            min: self.min.value,
+            max: self.max.value,
+            sum: self.sum,
+            first: Some((self.first.time, self.first.value)),
+            last: Some((self.last.time, self.last.value)),
+        }
     }
 }
 

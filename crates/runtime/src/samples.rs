@@ -141,15 +141,21 @@ impl SamplesPort for ScopedSamples {
     }
 
     fn aggregate(&self, query: AggregateQuery) -> BoxFuture<'_, Result<Vec<Aggregate>, Fault>> {
-        let query = historian::AggregateQuery {
-            points: self.owned(&query.points),
-            from: query.from,
-            to: query.to,
-            buckets: query.buckets,
-        };
-        Box::pin(
-            async move { self.store.historian.aggregate(query).await.map_err(|error| read_fault(&error)) },
-        )
+        let AggregateQuery { points, from, to, buckets, exact } = query;
+        let points = self.owned(&points);
+        Box::pin(async move {
+            let historian = &self.store.historian;
+            let answer = if exact {
+                historian.aggregate(historian::AggregateQuery { points, from, to, buckets }).await
+            } else {
+                let query = historian::TrendQuery { points, from, to, columns: buckets, exact };
+                historian
+                    .trend(query)
+                    .await
+                    .map(|trends| trends.iter().map(|trend| trend.aggregate(from, to)).collect())
+            };
+            answer.map_err(|error| read_fault(&error))
+        })
     }
 
     fn subscribe(&self, points: &[PointId]) -> Subscription {
@@ -178,7 +184,7 @@ pub(crate) fn append_fault(error: &AppendError) -> Fault {
 
 fn read_fault(error: &historian::ReadError) -> Fault {
     let code = match error {
-        historian::ReadError::Buckets { .. } => codes::INVALID,
+        historian::ReadError::Buckets { .. } | historian::ReadError::Columns { .. } => codes::INVALID,
         _ => codes::INTERNAL,
     };
     Fault::new(code, error.to_string()).arg("reason", error.to_string())

@@ -38,6 +38,9 @@ pub struct AggregateQuery {
     pub to: Time,
     /// How many equal spans.
     pub buckets: u32,
+    /// Each row in the bucket of its time. Without, rows near an edge may be in the bucket beside it, none is ever missing,
+    /// and years are answered without reading their rows: for drawing.
+    pub exact: bool,
 }
 
 /// One live value; the newest per point when a subscriber is slow.

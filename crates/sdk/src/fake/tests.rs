@@ -140,7 +140,7 @@ async fn samples_are_stored_by_point_and_time() {
         RangeQuery { points: vec![id], from: Time(10), to: Time(30), limit_rows: 9, newest_first: true };
     let sections = scope.samples.range(query).await.unwrap();
     assert_eq!(sections[0].times, [Time(20), Time(10)]);
-    let query = AggregateQuery { points: vec![id], from: Time(0), to: Time(40), buckets: 2 };
+    let query = AggregateQuery { points: vec![id], from: Time(0), to: Time(40), buckets: 2, exact: true };
     let buckets = scope.samples.aggregate(query.clone()).await.unwrap().remove(0).buckets;
     assert_eq!((buckets[0].count, buckets[1].count, buckets[1].max), (1, 2, 4.0));
     let none = AggregateQuery { buckets: 0, ..query };

@@ -40,6 +40,11 @@ pub(crate) fn routes() -> Vec<Route> {
             .query("from", "start, inclusive", true)
             .query("to", "end, exclusive", true)
             .query("buckets", "how many spans", false)
+            .query(
+                "exact",
+                "false: rows near an edge may be in the span beside it, and years take milliseconds",
+                false,
+            )
             .returns::<BucketList>(200),
         route(Method::Post, "/samples", Permission::Configure, append)
             .summary("Store rows; durable when answered")
@@ -199,6 +204,7 @@ struct AggregateParameters {
     from: Time,
     to: Time,
     buckets: Option<u32>,
+    exact: Option<bool>,
 }
 
 #[derive(Serialize, utoipa::ToSchema)]
@@ -237,6 +243,7 @@ async fn aggregate(
         from: query.from,
         to: query.to,
         buckets: query.buckets.unwrap_or(BUCKETS_DEFAULT),
+        exact: query.exact.unwrap_or(true),
     };
     let found = scope.samples.aggregate(asked).await?;
     let columns = |a: types::Aggregate| {

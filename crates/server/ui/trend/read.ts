@@ -34,7 +34,7 @@ export async function readTracks(
   if (many.length === 0) return tracks;
   const buckets = Math.round(Math.min(Math.max(width_px, BUCKETS_MIN), BUCKETS_MAX));
   const bucket_ms = (to_ms - from_ms) / buckets;
-  const columns = await api.aggregate(
+  const columns = await api.trend(
     many.map((point) => point.id),
     from,
     to,
