@@ -328,11 +328,16 @@ impl Reader<'_> {
     }
 }
 
-/// The rows inside a span.
-pub(crate) fn inside(rows: Rows, span: &Range<Time>) -> Rows {
+/// Which rows are inside a span.
+pub(crate) fn rows_inside(rows: &Rows, span: &Range<Time>) -> Range<usize> {
     let start = rows.times.partition_point(|t| *t < span.start);
-    let end = rows.times.partition_point(|t| *t < span.end);
-    if start == 0 && end == rows.len() { rows } else { rows.slice(start..end.max(start)) }
+    start..rows.times.partition_point(|t| *t < span.end).max(start)
+}
+
+/// The rows inside a span.
+fn inside(rows: Rows, span: &Range<Time>) -> Rows {
+    let range = rows_inside(&rows, span);
+    if range == (0..rows.len()) { rows } else { rows.slice(range) }
 }
 
 pub(crate) fn read_error(segment: &Segment, error: &io::Error) -> ReadError {

@@ -11,7 +11,7 @@ use crate::{
     Damage, ReadError, Trend, TrendQuery,
     chunk::Kind,
     merge::Direction,
-    read::{Reader, View, read_error},
+    read::{Reader, View, read_error, rows_inside},
     rows::Rows,
     segment::{ReadFailure, Segment},
     summary::Summary,
@@ -158,7 +158,7 @@ impl Work<'_, '_> {
             by_rows.extend(self.take_summaries(segment, at, &held)?);
         }
         by_rows.extend(&held[segments.len()].0);
-        self.take_rows(&Spans::new(by_rows), memory)?;
+        self.take_rows(&Spans::new(by_rows), &memory)?;
         self.pieces.sort_unstable_by_key(|piece| piece.first_time);
         for piece in &self.pieces {
             let middle = Time(i64::midpoint(piece.first_time.0, piece.last_time.0));
@@ -241,12 +241,13 @@ impl Work<'_, '_> {
     }
 
     /// Reads spans as rows.
-    fn take_rows(&mut self, spans: &Spans, memory: Vec<(usize, Rows)>) -> Result<(), ReadError> {
+    fn take_rows(&mut self, spans: &Spans, memory: &[(usize, Rows)]) -> Result<(), ReadError> {
         let (columns, pieces) = (self.columns, &mut self.pieces);
         let direction = Direction { newest_first: false };
         for (first, last) in &spans.0 {
             let span = (*first).max(columns.from)..Time(last.0.saturating_add(1)).min(columns.to);
-            self.reader.current(self.point, memory.clone(), span, direction, &mut |rows, run| {
+            let near = memory.iter().map(|(later, rows)| (*later, rows.slice(rows_inside(rows, &span))));
+            self.reader.current(self.point, near.collect(), span, direction, &mut |rows, run| {
                 add_rows(columns, pieces, rows, run);
                 ControlFlow::Continue(())
             })?;

@@ -18,6 +18,7 @@ export const WINDOWS: [key: string, ms: number][] = [
   ["24h", 86_400_000],
   ["7d", 604_800_000],
   ["30d", 2_592_000_000],
+  ["1y", 31_536_000_000],
 ];
 const WINDOW_DEFAULT_MS = 15 * 60_000;
 
