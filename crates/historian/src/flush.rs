@@ -1,8 +1,8 @@
 //! From memory to a segment: what is flushed leaves the log.
 //!
 //! Full memory is frozen and a thread of its own writes it out, while appends go on into fresh memory. The order is the
-//! guarantee: segment and snapshot durable, then the manifest, then memory and log let go. A stop anywhere leaves either
-//! the old manifest with its log, or the new one.
+//! guarantee: the segment durable, and the snapshot of latest values if there is one, then the manifest, then memory and log
+//! let go. A stop anywhere leaves either the old manifest with its log, or the new one.
 
 mod job;
 
