@@ -15,6 +15,7 @@ pub(crate) struct Node {
     pub(crate) records: records::Records,
     pub(crate) historian: historian::Historian,
     pub(crate) runtime: Runtime,
+    pub(crate) sql: query::Sql,
 }
 
 /// Why a node does not start. The messages say what to do.
@@ -26,6 +27,8 @@ pub(crate) enum StartError {
     Historian(#[from] historian::OpenError),
     #[error("{0}")]
     Fault(#[from] Fault),
+    #[error(transparent)]
+    Sql(#[from] query::StartError),
     #[error(
         "there is no node in {0}: name its data directory with storage.dir (SINEW_STORAGE_DIR), or start it first"
     )]
@@ -149,7 +152,9 @@ impl Node {
         for (org, _) in access.organisations() {
             runtime.start_apps(org);
         }
-        Ok(Node { access, plant, records, historian, runtime })
+        let views = catalog::apps().iter().flat_map(|app| app.views).collect();
+        let sql = query::Sql::new(historian.clone(), plant.clone(), views)?;
+        Ok(Node { access, plant, records, historian, runtime, sql })
     }
 
     /// What the door needs.
@@ -165,6 +170,7 @@ impl Node {
             self.plant.clone(),
             self.historian.clone(),
             access::Certificates::new(self.records.clone()),
+            self.sql.clone(),
             running,
             settings,
         )

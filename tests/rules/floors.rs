@@ -12,8 +12,10 @@ const KERNEL: &[(&str, &[&str])] = &[
     ("records", &["types"]),
     ("plant", &["types", "records"]),
     ("access", &["types", "records", "sdk"]),
+    ("intake", &["types", "sdk", "plant"]),
+    ("query", &["types", "sdk", "historian", "plant"]),
     ("runtime", &["types", "sdk", "historian", "records", "plant", "access"]),
-    ("server", &["types", "sdk", "historian", "records", "plant", "access"]),
+    ("server", &["types", "sdk", "historian", "records", "plant", "access", "intake", "query"]),
     (
         "sinew",
         &[
@@ -23,6 +25,7 @@ const KERNEL: &[(&str, &[&str])] = &[
             "records",
             "plant",
             "access",
+            "query",
             "runtime",
             "server",
             "catalog",
@@ -43,6 +46,7 @@ const SCENARIOS: &[&str] = &[
     "records",
     "plant",
     "access",
+    "query",
     "runtime",
     "server",
     "catalog",

@@ -12,6 +12,7 @@ mod gone;
 mod kill;
 mod kill_mqtt;
 mod ledger;
+mod lines;
 #[path = "../../drivers/opcua/tests/peers/ready.rs"]
 #[allow(dead_code, reason = "other suites start more of these peers")]
 mod opcua;
@@ -22,6 +23,7 @@ mod postgres;
 mod power;
 mod process;
 mod soak;
+mod sql;
 mod support;
 mod trust;
 mod writes;

@@ -7,6 +7,7 @@ use types::{ObjectId, OrgId, Revision, Stored};
 use crate::organisation::Organisation;
 use crate::session::SessionRecord;
 use crate::setup::SetupRecord;
+use crate::token::HeldToken;
 use crate::user::{User, folded};
 
 /// A session as memory holds it.
@@ -28,6 +29,8 @@ pub(crate) struct Directory {
     names: HashMap<String, Vec<ObjectId>>,
     /// By digest of the token.
     pub(crate) sessions: HashMap<String, HeldSession>,
+    /// By digest of the token.
+    pub(crate) tokens: HashMap<String, HeldToken>,
     setup: Option<(OrgId, ObjectId, SetupRecord)>,
 }
 

@@ -41,3 +41,7 @@ pub(crate) fn session_refused(user: ObjectId, name: &str) -> EventDraft {
 pub(crate) fn session_closed(user: ObjectId, name: &str) -> EventDraft {
     EventDraft { name: "session.closed.v1", object: user, payload: json!({"name": name}) }
 }
+
+pub(crate) fn token(event: &'static str, user: ObjectId, name: &str, token: &str) -> EventDraft {
+    EventDraft { name: event, object: user, payload: json!({"name": name, "token": token}) }
+}

@@ -19,6 +19,7 @@ mod seal;
 mod secret;
 mod session;
 mod setup;
+mod token;
 mod user;
 mod users;
 
@@ -40,6 +41,7 @@ pub use session::{
     Identity, SESSION_ABSOLUTE, SESSION_SLIDING, SESSIONS_MAX, SESSIONS_PER_USER_MAX, Session,
 };
 pub use setup::Setup;
+pub use token::{TOKEN_DAYS_DEFAULT, TOKEN_DAYS_MAX, TOKENS_PER_USER_MAX, TokenInput, TokenView};
 pub use user::{Locale, UserInput, UserView};
 
 use delay::Delays;
@@ -130,6 +132,9 @@ impl Access {
         }
         for (org, stored) in self.everywhere().await? {
             directory.put_session(org, stored.id, stored.revision, stored.body);
+        }
+        for (org, stored) in self.everywhere().await? {
+            directory.put_token(org, stored.id, stored.body);
         }
         let open = self.everywhere().await?.into_iter().next();
         directory.set_setup(open.map(|(org, stored)| (org, stored.id, stored.body)));

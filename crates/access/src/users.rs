@@ -116,8 +116,11 @@ impl Access {
             if found.body.is_enabled_admin() && directory.enabled_admins(org) == 1 {
                 return Err(last_admin());
             }
-            let (sessions, digests) = directory.sessions_of(id, None);
-            (found, sessions, digests)
+            let (mut ends, mut digests) = directory.sessions_of(id, None);
+            let (tokens, of_tokens) = directory.tokens_of(id);
+            ends.extend(tokens);
+            digests.extend(of_tokens);
+            (found, ends, digests)
         };
         let expected = Expected::At(revision.unwrap_or(found.revision));
         let mut changes = vec![Change::delete::<User>(id, expected)];
@@ -125,7 +128,10 @@ impl Access {
         let batch = Batch { changes, events: vec![events::user("user.deleted.v1", id, &found.body)] };
         self.commit(&writing, org, actor, batch, move |directory, _| {
             directory.remove_user(id);
-            digests.iter().for_each(|digest| drop(directory.sessions.remove(digest)));
+            for digest in &digests {
+                directory.sessions.remove(digest);
+                directory.tokens.remove(digest);
+            }
         })
         .await?;
         Ok(())

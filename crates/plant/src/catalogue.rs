@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use types::{CataloguedPoint, ObjectId, OrgId, PointId};
+use types::{CataloguedPoint, ObjectId, OrgId, PointId, ValueType};
 
 use crate::object_index::ObjectIndex;
 use crate::row::Row;
@@ -89,6 +89,29 @@ impl Catalogue {
     /// All points of a device or, without one, the points of the organisation that have no device.
     pub(crate) fn of_device(&self, org: OrgId, device: Option<ObjectId>) -> Vec<CataloguedPoint> {
         self.numbers(org, device, None).into_iter().flatten().filter_map(|id| self.read(*id)).collect()
+    }
+
+    /// Points of a device, or without one, by their names, in the order asked.
+    pub(crate) fn by_name(
+        &self,
+        org: OrgId,
+        device: Option<ObjectId>,
+        names: &[&str],
+    ) -> Vec<Option<CataloguedPoint>> {
+        let mut places: HashMap<&str, u32> = names.iter().map(|name| (*name, u32::MAX)).collect();
+        for number in self.numbers(org, device, None).into_iter().flatten() {
+            let texts = self.slots.get(*number as usize).and_then(|slot| slot.row.texts());
+            if let Some(place) = texts.and_then(|[name, ..]| places.get_mut(name)) {
+                *place = *number;
+            }
+        }
+        names.iter().map(|name| places.get(name).and_then(|number| self.read(*number))).collect()
+    }
+
+    /// `None` also for a point of another organisation.
+    pub(crate) fn value_type(&self, org: OrgId, id: PointId) -> Option<ValueType> {
+        let slot = self.slots.get(id.0 as usize)?;
+        if *self.orgs.get(slot.org as usize)? == org { slot.row.value_type() } else { None }
     }
 
     pub(crate) fn count_of_device(&self, org: OrgId, device: ObjectId) -> usize {

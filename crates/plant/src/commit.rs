@@ -112,6 +112,7 @@ impl PlantModel {
                 }
             }
         }
+        self.inner.revision.fetch_add(1, Ordering::AcqRel);
         for device in touched {
             // Nobody listening is no error: start-up and tests have no runtime yet.
             let _ = self.inner.changes.send(PlantChange { org, device });

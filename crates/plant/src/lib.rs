@@ -26,7 +26,7 @@ mod tsl;
 mod type_check;
 mod writer;
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use records::Records;
@@ -102,6 +102,8 @@ struct Inner {
     doubtful: AtomicBool,
     writing: Arc<Mutex<()>>,
     changes: broadcast::Sender<PlantChange>,
+    /// Counts all that was committed since the node started.
+    revision: AtomicU64,
 }
 
 impl PlantModel {
@@ -122,6 +124,7 @@ impl PlantModel {
             doubtful: AtomicBool::new(true),
             writing: Arc::default(),
             changes: broadcast::Sender::new(CHANGES_BEHIND_MAX),
+            revision: AtomicU64::new(0),
         };
         let model = PlantModel { inner: Arc::new(inner) };
         model.writing().await?;
@@ -131,6 +134,12 @@ impl PlantModel {
     /// Devices and points as they change from now on. A receiver that lags reads everything again.
     pub fn changes(&self) -> broadcast::Receiver<PlantChange> {
         self.inner.changes.subscribe()
+    }
+
+    /// Rises with every change of assets, types, devices and points, of any organisation: what was worked out from them is
+    /// as good as new while it stays.
+    pub fn revision(&self) -> u64 {
+        self.inner.revision.load(Ordering::Acquire)
     }
 
     /// Points by their names everywhere, in the order asked; `None` for unknown or foreign ones. From memory.
@@ -143,6 +152,24 @@ impl PlantModel {
     pub fn by_id(&self, org: OrgId, ids: &[PointId]) -> Vec<Option<CataloguedPoint>> {
         let catalogue = self.catalogue();
         ids.iter().map(|id| catalogue.by_id(org, *id)).collect()
+    }
+
+    /// Points of a device, or of those without one, by their names, in the order asked. From memory; looks at every
+    /// point there.
+    pub fn by_name(
+        &self,
+        org: OrgId,
+        device: Option<ObjectId>,
+        names: &[&str],
+    ) -> Vec<Option<CataloguedPoint>> {
+        self.catalogue().by_name(org, device, names)
+    }
+
+    /// Types of points by their numbers, in the order asked; `None` for unknown or foreign ones. From memory, and quick
+    /// enough to be asked for every row that is written.
+    pub fn value_types(&self, org: OrgId, ids: impl IntoIterator<Item = PointId>) -> Vec<Option<ValueType>> {
+        let catalogue = self.catalogue();
+        ids.into_iter().map(|id| catalogue.value_type(org, id)).collect()
     }
 
     /// Whose point this is.

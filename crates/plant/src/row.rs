@@ -134,6 +134,14 @@ impl Row {
         if self.flags() & ASSET == 0 { None } else { self.id_at(OPTIONAL_AT + after_device) }
     }
 
+    /// Read in place: what every stored row is checked by.
+    pub(crate) fn value_type(&self) -> Option<ValueType> {
+        let ids = [DEVICE, ASSET].into_iter().filter(|flag| self.flags() & flag != 0).count();
+        let mut from = Reader(self.0.get(OPTIONAL_AT + ids * ID_BYTES..)?);
+        from.varint()?;
+        value_type_of(from.byte()?)
+    }
+
     /// Name and both labels, read in place: what a search looks at.
     pub(crate) fn texts(&self) -> Option<[&str; 3]> {
         let flags = self.flags();
@@ -342,6 +350,7 @@ mod tests {
             let row = Row::from_stored(Row::encode(object, revision, &point).bytes().to_vec()).unwrap();
             assert_eq!(row.object(), Some(object));
             assert_eq!((row.device(), row.asset()), (point.device, point.asset));
+            assert_eq!(row.value_type(), Some(point.value_type));
             let Label { zh, en } = &point.label;
             assert_eq!(row.texts(), Some([point.name.as_str(), zh, en]));
             assert_eq!(row.decode(), Some((revision, point)));
@@ -365,7 +374,8 @@ mod tests {
         for at in 0..sound.len() {
             let mut bytes = sound.clone();
             bytes[at] ^= 0xff;
-            let _ = Row::from_stored(bytes).map(|row| (row.decode(), row.device(), row.asset()));
+            let _ = Row::from_stored(bytes)
+                .map(|row| (row.decode(), row.device(), row.asset(), row.value_type()));
         }
         let mut newer = sound;
         newer[0] = 2;

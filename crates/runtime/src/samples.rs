@@ -9,7 +9,7 @@ use std::{
 };
 use types::{
     Aggregate, BatchHeader, Fault, Latest, OrgId, Origin, PointId, SampleBatch, Section, SourceId, Time,
-    ValueType, codes,
+    codes,
 };
 
 use crate::live::Live;
@@ -63,15 +63,11 @@ impl ScopedSamples {
 
     /// Every row's point is ours and of the section's type.
     fn check(&self, sections: &[Section]) -> Result<(), Fault> {
-        let mut types: HashMap<PointId, Option<ValueType>> = HashMap::new();
         let mut row_before = 0;
         for section in sections {
             let of = section.values.value_type();
-            for (row, point) in section.points.iter().enumerate() {
-                let known = *types.entry(*point).or_insert_with(|| {
-                    let found = self.store.plant.by_id(self.org, &[*point]).pop().flatten();
-                    found.map(|p| p.point.value_type)
-                });
+            let known = self.store.plant.value_types(self.org, section.points.iter().copied());
+            for (row, known) in known.into_iter().enumerate() {
                 let place = || format!("/rows/{}", row_before + row);
                 match (known, of) {
                     (None, _) => {

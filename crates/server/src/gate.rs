@@ -7,6 +7,7 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
+use base64::Engine;
 use sdk::{
     Caller,
     http::{Permission, Problem},
@@ -77,7 +78,13 @@ fn unauthenticated() -> Problem {
 /// From the header that programs send, else from the browser's cookie.
 fn token(headers: &HeaderMap) -> Option<String> {
     if let Some(value) = headers.get(header::AUTHORIZATION).and_then(|v| v.to_str().ok()) {
-        return value.strip_prefix("Bearer ").map(str::to_string);
+        let (scheme, rest) = value.split_once(' ')?;
+        return match scheme {
+            // What clients of the InfluxDB 2 API send.
+            "Bearer" | "Token" => Some(rest.to_string()),
+            "Basic" => basic(rest),
+            _ => None,
+        };
     }
     let name = cookie_name(headers);
     let cookies = headers.get_all(header::COOKIE).iter().filter_map(|v| v.to_str().ok());
@@ -86,6 +93,13 @@ fn token(headers: &HeaderMap) -> Option<String> {
         .filter_map(|pair| pair.trim().split_once('='))
         .find(|(found, _)| *found == name)
         .map(|(_, value)| value.to_string())
+}
+
+/// Programs that know only name and password send the token as the password. No password of a person is taken here.
+fn basic(encoded: &str) -> Option<String> {
+    let decoded = base64::engine::general_purpose::STANDARD.decode(encoded.trim()).ok()?;
+    let (_name, token) = std::str::from_utf8(&decoded).ok()?.split_once(':')?;
+    Some(token.to_string())
 }
 
 /// Refuses requests for foreign host names (DNS rebinding), and changes and live connections that a foreign page asks
@@ -177,7 +191,14 @@ mod tests {
         assert_eq!(token(&headers).as_deref(), Some("xyz"));
         headers.insert(header::AUTHORIZATION, "Bearer abc".parse().unwrap());
         assert_eq!(token(&headers).as_deref(), Some("abc"));
-        headers.insert(header::AUTHORIZATION, "Basic abc".parse().unwrap());
-        assert_eq!(token(&headers), None);
+        headers.insert(header::AUTHORIZATION, "Token abc".parse().unwrap());
+        assert_eq!(token(&headers).as_deref(), Some("abc"));
+        // telegraf:abc
+        headers.insert(header::AUTHORIZATION, "Basic dGVsZWdyYWY6YWJj".parse().unwrap());
+        assert_eq!(token(&headers).as_deref(), Some("abc"));
+        for wrong in ["Basic abc", "Digest abc", "abc", "Basic "] {
+            headers.insert(header::AUTHORIZATION, wrong.parse().unwrap());
+            assert_eq!(token(&headers), None, "{wrong}");
+        }
     }
 }

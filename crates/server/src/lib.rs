@@ -23,11 +23,13 @@ pub const PUBLIC_BODY_BYTES_MAX: usize = 16 * 1024;
 /// Where the API starts.
 const API: &str = "/api/v1";
 
-/// Everything that is mounted: the kernel's routes, then each app's below `/apps/<id>`.
+/// Everything that is mounted: the kernel's routes, then each app's below `/apps/<id>`, then what foreign clients expect
+/// at the root.
 fn groups(apps: &[sdk::App]) -> Vec<(String, &'static str, Vec<Route>)> {
     let kernel = api::groups().into_iter().map(|(tag, routes)| (API.to_string(), tag, routes));
     let apps = apps.iter().map(|app| (format!("{API}/apps/{}", app.id), app.id, (app.routes)()));
-    kernel.chain(apps).collect()
+    let lines = (String::new(), "lines", api::lines::routes());
+    kernel.chain(apps).chain([lines]).collect()
 }
 
 /// The OpenAPI 3.1 document of this node's routes.

@@ -92,6 +92,8 @@ struct Inner {
     plant: plant::PlantModel,
     historian: historian::Historian,
     certificates: access::Certificates,
+    intake: intake::Intake,
+    sql: query::Sql,
     running: Arc<dyn Running>,
     settings: Settings,
     started: std::time::Duration,
@@ -104,11 +106,23 @@ impl Node {
         plant: plant::PlantModel,
         historian: historian::Historian,
         certificates: access::Certificates,
+        sql: query::Sql,
         running: Arc<dyn Running>,
         settings: Settings,
     ) -> Node {
         let started = running.clock().monotonic();
-        Node(Arc::new(Inner { access, plant, historian, certificates, running, settings, started }))
+        let intake = intake::Intake::new(plant.clone());
+        Node(Arc::new(Inner {
+            access,
+            plant,
+            historian,
+            certificates,
+            intake,
+            sql,
+            running,
+            settings,
+            started,
+        }))
     }
     pub(crate) fn access(&self) -> &access::Access {
         &self.0.access
@@ -121,6 +135,12 @@ impl Node {
     }
     pub(crate) fn certificates(&self) -> &access::Certificates {
         &self.0.certificates
+    }
+    pub(crate) fn sql(&self) -> &query::Sql {
+        &self.0.sql
+    }
+    pub(crate) fn intake(&self) -> &intake::Intake {
+        &self.0.intake
     }
     pub(crate) fn running(&self) -> &dyn Running {
         self.0.running.as_ref()

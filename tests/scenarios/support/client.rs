@@ -21,6 +21,10 @@ impl Client {
     pub(crate) fn address(&self) -> &str {
         self.base.trim_start_matches("http://").trim_end_matches("/api/v1")
     }
+    /// The same caller at the root of the server, where clients of other people's protocols come.
+    pub(crate) fn at_root(&self) -> Client {
+        Client { base: self.base.trim_end_matches("/api/v1").into(), ..self.clone() }
+    }
     pub(crate) fn websocket(&self) -> String {
         format!("{}/live", self.base.replacen("http", "ws", 1))
     }
@@ -34,6 +38,21 @@ impl Client {
 
     /// `None` when the node cannot be reached or breaks off.
     pub(crate) fn try_send(&self, method: &str, path: &str, body: Option<&Value>) -> Option<Answer> {
+        let bytes = body.map_or_else(Vec::new, |b| b.to_string().into_bytes());
+        let (status, bytes) =
+            self.try_send_bytes(method, path, &[("content-type", "application/json")], bytes)?;
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        Some((status, serde_json::from_str(&text).unwrap_or(Value::String(text))))
+    }
+
+    /// Status and bytes; `None` when the node cannot be reached or breaks off.
+    pub(crate) fn try_send_bytes(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Vec<u8>,
+    ) -> Option<(u16, Vec<u8>)> {
         let agent: ureq::Agent = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .timeout_global(Some(std::time::Duration::from_secs(30)))
@@ -44,12 +63,12 @@ impl Client {
         if let Some(token) = &self.token {
             request = request.header("authorization", format!("Bearer {token}"));
         }
-        let request = request.header("content-type", "application/json");
-        let bytes = body.map_or_else(Vec::new, |b| b.to_string().into_bytes());
-        let mut response = agent.run(request.body(bytes).expect("a request")).ok()?;
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let mut response = agent.run(request.body(body).expect("a request")).ok()?;
         let status = response.status().as_u16();
-        let text = response.body_mut().with_config().limit(256 << 20).read_to_string().ok()?;
-        Some((status, serde_json::from_str(&text).unwrap_or(Value::String(text))))
+        Some((status, response.body_mut().with_config().limit(256 << 20).read_to_vec().ok()?))
     }
 
     pub(crate) fn get(&self, path: &str) -> Value {

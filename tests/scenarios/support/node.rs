@@ -97,7 +97,9 @@ async fn start(dir: &std::path::Path) -> (access::Access, Runtime, std::net::Soc
     let runtime = Runtime::start(parts).await.expect("the runtime starts");
     let settings = server::Settings { hosts: Vec::new(), version: "test".into(), secure: false };
     let running = Arc::new(sinew::RunningNode::new(runtime.clone()));
-    let door = server::Node::new(access.clone(), plant, historian, certificates, running, settings);
+    let views = catalog::apps().iter().flat_map(|app| app.views).collect();
+    let sql = query::Sql::new(historian.clone(), plant.clone(), views).expect("threads for queries");
+    let door = server::Node::new(access.clone(), plant, historian, certificates, sql, running, settings);
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("bound");
     tokio::spawn(server::serve(listener, door, std::future::pending()));

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use access::{LinkFor, Role, Secret};
+use access::{LinkFor, Role, Secret, TokenInput};
 use serde_json::Value as Json;
 
 use crate::world::{ACTOR, LOCAL, PASSWORD, PEER, World, change, setup, user};
@@ -43,6 +43,9 @@ async fn examples_are_what_is_told() {
     access.sign_in("bert", &Secret::new(wrong), PEER).await.unwrap_err();
     access.sign_in(wrong, &Secret::new(PASSWORD), PEER).await.unwrap_err();
     let session = access.sign_in("bert", &Secret::new(PASSWORD), PEER).await.unwrap();
+    let input = TokenInput { name: "telegraf line 3".into(), role: Role::Viewer, days: None };
+    let (_, token) = access.make_token(&session.identity, input).await.unwrap();
+    access.revoke_token(&session.identity, token.id).await.unwrap();
     access.sign_out(session.token.reveal()).await.unwrap();
     let link = access.create_link(org, ACTOR, LinkFor::User(bert)).await.unwrap();
     let by_link = access.redeem_link(link.reveal(), LOCAL).await.unwrap();

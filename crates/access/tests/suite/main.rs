@@ -7,5 +7,6 @@ mod keys;
 mod links;
 mod sessions;
 mod setup;
+mod tokens;
 mod users;
 mod world;

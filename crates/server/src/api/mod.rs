@@ -7,10 +7,13 @@ mod devices;
 mod doors;
 mod drivers;
 mod events;
+pub(crate) mod lines;
 mod points;
+mod query;
 mod samples;
 mod session;
 mod system;
+mod tokens;
 mod users;
 mod views;
 
@@ -28,10 +31,12 @@ pub(crate) fn groups() -> Vec<(&'static str, Vec<Route>)> {
     vec![
         ("session", session::routes()),
         ("users", users::routes()),
+        ("tokens", tokens::routes()),
         ("plant", assets::routes()),
         ("devices", devices::routes()),
         ("points", points::routes()),
         ("samples", samples::routes()),
+        ("query", query::routes()),
         ("commands", commands::routes()),
         ("drivers", drivers::routes()),
         ("doors", doors::routes()),

@@ -1,0 +1,383 @@
+//! SQL over history, plant and records. The only crate that names DataFusion.
+//!
+//! ```text
+//! statement ─► read only? ─► plan ─► conditions on points and time go down to the historian, sums to its summaries
+//!           ─► batches, one after the other, on threads of their own ─► the door that asked
+//! ```
+//!
+//! What a caller may not see does not exist for it: the tables are made for its organisation, and of its own handles.
+
+mod book;
+mod fault;
+pub mod format;
+mod history;
+mod made;
+mod span;
+
+use std::collections::{BTreeMap, HashMap};
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::Duration;
+
+use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::catalog::{
+    CatalogProvider, MemoryCatalogProvider, MemoryCatalogProviderList, MemorySchemaProvider, SchemaProvider,
+    TableProvider,
+};
+use datafusion::common::DataFusionError;
+use datafusion::execution::FunctionRegistry;
+use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
+use datafusion::execution::memory_pool::{GreedyMemoryPool, TrackConsumersPool};
+use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::execution::{SendableRecordBatchStream, SessionState, SessionStateBuilder};
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::prelude::{SQLOptions, SessionConfig, SessionContext};
+use futures_util::StreamExt;
+use historian::Historian;
+use plant::PlantModel;
+use sdk::{Scope, View};
+use tokio::runtime::Runtime;
+use tokio::sync::{Semaphore, mpsc, oneshot};
+use types::{Fault, codes};
+
+use crate::book::{Book, Books};
+use crate::fault::fault_of;
+use crate::history::History;
+
+pub use crate::made::VIEW_ROWS_MAX;
+
+/// Memory of one query for what it must hold: groups, sorts, the smaller side of a join. Beyond, it stops with an error.
+pub const MEMORY_BYTES: usize = 128 << 20;
+/// Queries at work; the next one waits.
+pub const QUERIES_MAX: usize = 4;
+/// A query may take so long.
+pub const TIME_MAX: Duration = Duration::from_secs(120);
+/// Batches that wait for a slow reader.
+const BATCHES_AHEAD_MAX: usize = 4;
+/// Functions whose one value may be as large as a caller likes, which no bound on memory sees in time.
+const UNBOUNDED: [&str; 10] = [
+    "repeat",
+    "lpad",
+    "rpad",
+    "array_repeat",
+    "list_repeat",
+    "array_resize",
+    "list_resize",
+    "range",
+    "generate_series",
+    "gen_series",
+];
+/// How far queries stand back behind everything else when processors are short: the nice value of their threads.
+const NICE: i32 = 10;
+/// As PostgreSQL shows it.
+const CATALOG: &str = "sinew";
+/// Where the kernel's tables are; each app's are in a schema of its own.
+const SCHEMA: &str = "public";
+
+/// SQL over a node; clones share it.
+#[derive(Clone)]
+pub struct Sql {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    historian: Historian,
+    plant: PlantModel,
+    views: Vec<&'static View>,
+    books: Books,
+    template: SessionState,
+    /// Of their own, so that a query never holds up a device or a page. `None` only while being dropped.
+    threads: Option<Runtime>,
+    at_work: Arc<Semaphore>,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        if let Some(threads) = self.threads.take() {
+            threads.shutdown_background();
+        }
+    }
+}
+
+/// What a query gives: batches as they come.
+pub struct Answer {
+    /// Columns.
+    pub schema: SchemaRef,
+    batches: mpsc::Receiver<Result<RecordBatch, Fault>>,
+}
+
+impl Answer {
+    /// The next batch; `None` at the end. Dropping the answer ends the query.
+    pub async fn next(&mut self) -> Option<Result<RecordBatch, Fault>> {
+        self.batches.recv().await
+    }
+}
+
+/// Why SQL does not start.
+#[derive(Debug, thiserror::Error)]
+#[error("no threads for queries: {0}")]
+pub struct StartError(#[from] std::io::Error);
+
+impl Sql {
+    /// Over these stores and what apps publish.
+    ///
+    /// # Errors
+    /// When the operating system gives no threads.
+    pub fn new(
+        historian: Historian,
+        plant: PlantModel,
+        views: Vec<&'static View>,
+    ) -> Result<Sql, StartError> {
+        let workers = std::thread::available_parallelism().map_or(2, usize::from);
+        let threads = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(workers)
+            .thread_name("sql")
+            .on_thread_start(stand_back)
+            .enable_all()
+            .build()?;
+        let config = SessionConfig::new()
+            .with_default_catalog_and_schema(CATALOG, SCHEMA)
+            .with_information_schema(true)
+            .with_target_partitions(workers)
+            .set_str("datafusion.execution.time_zone", "+00:00");
+        let mut template = SessionStateBuilder::new().with_config(config).with_default_features().build();
+        for name in UNBOUNDED {
+            template.deregister_udf(name).map_err(std::io::Error::other)?;
+        }
+        let (books, at_work) = (Books::default(), Arc::new(Semaphore::new(QUERIES_MAX)));
+        let inner = Inner { historian, plant, views, books, template, threads: Some(threads), at_work };
+        Ok(Sql { inner: Arc::new(inner) })
+    }
+
+    /// Starts a query. Only questions are answered: a statement that would change something is refused.
+    ///
+    /// # Errors
+    /// What is wrong with the statement. What goes wrong later comes instead of a batch.
+    pub async fn query(&self, scope: &Scope, sql: &str) -> Result<Answer, Fault> {
+        let threads = self.inner.threads.as_ref().ok_or_else(stopped)?;
+        let permit = self.inner.at_work.clone().acquire_owned().await.map_err(|_| stopped())?;
+        let (begun, begins) = oneshot::channel();
+        let (batches, answer) = mpsc::channel(BATCHES_AHEAD_MAX);
+        let (this, scope, sql) = (self.clone(), scope.clone(), sql.to_string());
+        threads.spawn(async move {
+            let _at_work = permit;
+            let work = this.run(scope, sql, begun, batches.clone());
+            let in_time = tokio::time::timeout(TIME_MAX, work);
+            tokio::select! {
+                // Nobody waits for the answer any more: dropping the work ends it.
+                () = batches.closed() => {}
+                done = in_time => if done.is_err() {
+                    let detail = format!("the query took more than {} s: ask for fewer points or a shorter time", TIME_MAX.as_secs());
+                    let fault = Fault::new("sql.time", detail).arg("limit_s", TIME_MAX.as_secs());
+                    let _nobody_waits = batches.try_send(Err(fault));
+                },
+            }
+        });
+        let schema = begins.await.map_err(|_| stopped())??;
+        Ok(Answer { schema, batches: answer })
+    }
+
+    async fn run(
+        self,
+        scope: Scope,
+        sql: String,
+        begun: oneshot::Sender<Result<SchemaRef, Fault>>,
+        batches: mpsc::Sender<Result<RecordBatch, Fault>>,
+    ) {
+        let started = self.start(&scope, &sql).await;
+        let mut stream = match started {
+            Ok(stream) => stream,
+            Err(fault) => {
+                let _nobody_waits = begun.send(Err(fault));
+                return;
+            }
+        };
+        if begun.send(Ok(stream.schema())).is_err() {
+            return;
+        }
+        while let Some(batch) = stream.next().await {
+            let batch = batch.map_err(|error| fault_of(&error));
+            let is_end = batch.is_err();
+            if batches.send(batch).await.is_err() || is_end {
+                return;
+            }
+        }
+    }
+
+    async fn start(&self, scope: &Scope, sql: &str) -> Result<SendableRecordBatchStream, Fault> {
+        let context = self.context(scope).await?;
+        let started = async {
+            let plan = context.state().create_logical_plan(sql).await?;
+            QUESTIONS.verify_plan(&plan)?;
+            context.execute_logical_plan(plan).await?.execute_stream().await
+        };
+        // Boxed: the engine's futures are large.
+        Box::pin(started).await.map_err(|error: DataFusionError| fault_of(&error))
+    }
+
+    /// The tables as this caller sees them.
+    async fn context(&self, scope: &Scope) -> Result<SessionContext, Fault> {
+        let inner = &self.inner;
+        let book = inner.books.of(&inner.plant, scope.org).await?;
+        let catalog = MemoryCatalogProvider::new();
+        let mut schemas: BTreeMap<&str, Arc<MemorySchemaProvider>> = BTreeMap::new();
+        for (schema, name, table) in self.tables(scope, &book) {
+            let schema = schemas.entry(schema).or_insert_with(|| Arc::new(MemorySchemaProvider::new()));
+            schema.register_table(name.into(), table).map_err(|error| fault_of(&error))?;
+        }
+        for (name, schema) in schemas {
+            catalog.register_schema(name, schema).map_err(|error| fault_of(&error))?;
+        }
+        let pool = TrackConsumersPool::new(GreedyMemoryPool::new(MEMORY_BYTES), CONSUMERS_NAMED);
+        let environment = RuntimeEnvBuilder::new()
+            .with_memory_pool(Arc::new(pool))
+            .with_disk_manager_builder(DiskManagerBuilder::default().with_mode(DiskManagerMode::Disabled))
+            .build_arc()
+            .map_err(|error| fault_of(&error))?;
+        let state = SessionStateBuilder::new_from_existing(inner.template.clone())
+            .with_runtime_env(environment)
+            .with_catalog_list(Arc::new(MemoryCatalogProviderList::new()))
+            .build();
+        let context = SessionContext::new_with_state(state);
+        context.register_catalog(CATALOG, Arc::new(catalog));
+        Ok(context)
+    }
+
+    /// Schema, name and table.
+    fn tables(
+        &self,
+        scope: &Scope,
+        book: &Arc<Book>,
+    ) -> Vec<(&'static str, &'static str, Arc<dyn TableProvider>)> {
+        let Inner { historian, plant, views, .. } = self.inner.as_ref();
+        let history = History { historian: historian.clone(), book: book.clone() };
+        let mut tables: Vec<(_, _, Arc<dyn TableProvider>)> = vec![
+            (SCHEMA, "samples", Arc::new(history)),
+            (SCHEMA, "latest", Arc::new(made::latest(historian.clone(), book.clone()))),
+            (SCHEMA, "points", Arc::new(made::points(book.clone()))),
+            (SCHEMA, "assets", Arc::new(made::assets(plant.clone(), scope.org))),
+            (SCHEMA, "devices", Arc::new(made::devices(plant.clone(), scope.org))),
+        ];
+        for view in views {
+            let (schema, name) = view.name.split_once('.').unwrap_or((SCHEMA, view.name));
+            tables.push((schema, name, Arc::new(made::published(scope.clone(), view))));
+        }
+        tables
+    }
+}
+
+/// A table as people and programs see it.
+#[derive(Debug, Clone, serde::Serialize, utoipa::ToSchema)]
+pub struct TableView {
+    /// As it is named in a statement.
+    pub name: String,
+    /// One line, English.
+    pub summary: String,
+    /// Left to right.
+    pub columns: Vec<ColumnView>,
+}
+
+/// A column of a table.
+#[derive(Debug, Clone, serde::Serialize, utoipa::ToSchema)]
+pub struct ColumnView {
+    /// Name.
+    pub name: String,
+    /// See [`format::column_type`].
+    #[serde(rename = "type")]
+    pub of: &'static str,
+    /// What it means; may be empty.
+    pub summary: String,
+}
+
+/// A function of ours.
+#[derive(Debug, Clone, serde::Serialize, utoipa::ToSchema)]
+pub struct FunctionView {
+    /// Name.
+    pub name: &'static str,
+    /// How it is written.
+    pub usage: &'static str,
+    /// One line, English.
+    pub summary: &'static str,
+}
+
+/// The functions that are there beside those of the engine.
+pub fn functions() -> Vec<FunctionView> {
+    Vec::new()
+}
+
+impl Sql {
+    /// The tables as this caller sees them.
+    ///
+    /// # Errors
+    /// When the records do not answer.
+    pub async fn describe(&self, scope: &Scope) -> Result<Vec<TableView>, Fault> {
+        let inner = &self.inner;
+        let book = inner.books.of(&inner.plant, scope.org).await?;
+        let meanings: HashMap<&str, &str> = book::COLUMNS
+            .into_iter()
+            .chain(history::VALUE_COLUMNS)
+            .chain([("time", "when it was true, UTC")])
+            .collect();
+        let views = self.tables(scope, &book).into_iter().map(|(schema, name, table)| {
+            let view = inner.views.iter().find(|view| view.name == format!("{schema}.{name}"));
+            let columns = table
+                .schema()
+                .fields()
+                .iter()
+                .map(|field| ColumnView {
+                    name: field.name().clone(),
+                    of: format::column_type(field.data_type()),
+                    summary: match view {
+                        Some(_) => String::new(),
+                        None => {
+                            meanings.get(field.name().as_str()).map(ToString::to_string).unwrap_or_default()
+                        }
+                    },
+                })
+                .collect();
+            let name = if schema == SCHEMA { name.to_string() } else { format!("{schema}.{name}") };
+            TableView { summary: view.map_or(summary(&name), |view| view.summary).into(), name, columns }
+        });
+        Ok(views.collect())
+    }
+}
+
+fn summary(table: &str) -> &'static str {
+    match table {
+        "samples" => "Every current row of every point",
+        "latest" => "The newest value of every point",
+        "points" => "Every point",
+        "assets" => "Places and machines",
+        "devices" => "What speaks a protocol",
+        _ => "",
+    }
+}
+
+/// Consumers of memory that an error names.
+const CONSUMERS_NAMED: NonZeroUsize = NonZeroUsize::MIN;
+
+/// No statement may change anything, read a file, or set what outlives it.
+const QUESTIONS: SqlQuestions = SqlQuestions;
+
+struct SqlQuestions;
+
+impl SqlQuestions {
+    fn verify_plan(&self, plan: &LogicalPlan) -> Result<(), DataFusionError> {
+        SQLOptions::new()
+            .with_allow_ddl(false)
+            .with_allow_dml(false)
+            .with_allow_statements(false)
+            .verify_plan(plan)
+    }
+}
+
+fn stopped() -> Fault {
+    Fault::new(codes::INTERNAL, "the query ended because the node stops: ask again when it is up")
+}
+
+/// Threads of queries get what others leave.
+fn stand_back() {
+    // Of the calling thread, on Linux. Not being allowed to is no reason to fail.
+    let _as_before = rustix::process::setpriority_process(None, NICE);
+}
