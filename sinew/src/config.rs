@@ -24,13 +24,20 @@ pub(crate) struct Server {
     pub(crate) listen: SocketAddr,
     /// Host names under which browsers reach this node through a proxy.
     pub(crate) hosts: Vec<String>,
+    /// Where PostgreSQL clients ask; without it, nowhere. Only loopback addresses: this version has no TLS.
+    pub(crate) postgres: Option<SocketAddr>,
     /// A proxy in front speaks TLS: mark cookies Secure.
     pub(crate) behind_tls: bool,
 }
 
 impl Default for Server {
     fn default() -> Server {
-        Server { listen: SocketAddr::from(([127, 0, 0, 1], 8080)), hosts: Vec::new(), behind_tls: false }
+        Server {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            postgres: None,
+            hosts: Vec::new(),
+            behind_tls: false,
+        }
     }
 }
 
@@ -85,6 +92,7 @@ pub(crate) enum ConfigError {
 
 const KEYS: &[(&str, &str)] = &[
     ("server", "listen"),
+    ("server", "postgres"),
     ("server", "hosts"),
     ("server", "behind_tls"),
     ("storage", "dir"),

@@ -20,6 +20,8 @@ const FIRST_PORT: u16 = 15_020;
 /// Where the node's broker waits for the simulated devices that come by themselves: not 1883, which a broker of this
 /// machine may have.
 const MQTT_PORT: u16 = 18_830;
+/// Where the demo takes PostgreSQL clients: beside the port of a PostgreSQL that may be here.
+const POSTGRES_PORT: u16 = 5433;
 /// What the plant may say in a demo. The library behind its OPC UA servers complains of keys that an open server on
 /// loopback does not have.
 const PLANT_LOG: &str = "warn,opcua_server=off,opcua_core=off,opcua_crypto=off";
@@ -38,6 +40,9 @@ pub(crate) struct DemoOptions {
     no_browser: bool,
     #[command(flatten)]
     plant: PlantOptions,
+    /// Port for PostgreSQL clients; 0 takes a free one.
+    #[arg(long, default_value_t = POSTGRES_PORT)]
+    postgres_port: u16,
 }
 
 /// Options of `sinew plant`.
@@ -73,6 +78,18 @@ pub(crate) async fn demo(mut config: Config, options: DemoOptions) -> Result<(),
     let url = format!("http://{address}/#/link/{}", links.engineer.reveal());
     println!("The demo plant runs. Open (once, within ten minutes, on this machine):\n\n  {url}\n");
     println!("As administrator (once, likewise):\n\n  http://{address}/#/link/{}\n", links.admin.reveal());
+    let postgres = config.server.postgres.unwrap_or(([127, 0, 0, 1], options.postgres_port).into());
+    match node.open_postgres(postgres) {
+        Ok(at) => println!(
+            "Ask in SQL:  psql -h {} -p {} -U token sinew   (password: a token, page Access tokens)\n",
+            at.ip(),
+            at.port()
+        ),
+        // Another demo has it: what is shown here works without.
+        Err(error) => {
+            println!("No SQL over the PostgreSQL wire: {error}; choose another with --postgres-port\n")
+        }
+    }
     println!("Make something go wrong:  sinew plant-command --port {} help", ports.control);
     if !options.no_browser {
         open_browser(&url);

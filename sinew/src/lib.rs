@@ -2,6 +2,7 @@
 //! exactly as the binary does.
 #![allow(clippy::print_stdout, reason = "this is the command line")]
 
+mod callers;
 mod config;
 mod demo;
 mod node;
@@ -10,6 +11,7 @@ mod serve;
 use clap::{Parser, Subcommand};
 use std::{path::PathBuf, process::ExitCode};
 
+pub use crate::callers::Callers;
 use crate::config::Config;
 pub use crate::node::RunningNode;
 
@@ -87,8 +89,20 @@ fn fail(message: &str) -> ExitCode {
 }
 
 /// Targets of our own code, as beginnings: drivers and apps by the names their crates share.
-const OURS: [&str; 10] =
-    ["sinew", "runtime", "server", "historian", "records", "plant", "access", "sdk", "driver_", "app_"];
+const OURS: [&str; 12] = [
+    "sinew",
+    "runtime",
+    "server",
+    "query",
+    "intake",
+    "historian",
+    "records",
+    "plant",
+    "access",
+    "sdk",
+    "driver_",
+    "app_",
+];
 
 /// A single word is the level of what we say: libraries are silent, because what they call an error (a peer hung up) we
 /// report with its cause. Anything longer is taken as it is, so `info,hyper=debug` shows them.

@@ -176,6 +176,27 @@ impl Node {
         )
     }
 
+    /// Opens the PostgreSQL door, where it is wanted.
+    pub(crate) fn open_postgres(
+        &self,
+        address: std::net::SocketAddr,
+    ) -> Result<std::net::SocketAddr, StartError> {
+        if !address.ip().is_loopback() {
+            return Err(StartError::NeedsTls(address));
+        }
+        let path = address.to_string();
+        let failed = |error| StartError::Io {
+            action: "listening for PostgreSQL clients on",
+            path: path.clone(),
+            error,
+        };
+        let listener = std::net::TcpListener::bind(address).map_err(failed)?;
+        let bound = listener.local_addr().map_err(failed)?;
+        let callers = crate::callers::Callers::new(self.access.clone(), self.runtime.clone());
+        self.sql.serve_postgres(listener, Arc::new(callers))?;
+        Ok(bound)
+    }
+
     /// Stops devices first, so that nothing is read that could not be kept.
     pub(crate) async fn stop(self) {
         self.runtime.stop().await;

@@ -16,6 +16,10 @@ pub(crate) async fn serve(config: Config) -> Result<(), StartError> {
     let listener = bind(config.server.listen).await?;
     let node = Node::start(&config).await?;
     announce(&node, &listener).await?;
+    if let Some(address) = config.server.postgres {
+        let address = node.open_postgres(address)?;
+        println!("PostgreSQL clients ask at {address}, database sinew, with a token as the password");
+    }
     run(node, listener, &config).await
 }
 

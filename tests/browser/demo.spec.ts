@@ -32,7 +32,7 @@ test("the demo shows a live plant and a trend that moves", async ({ page }) => {
   for (const shot of ["zh-light", "zh-dark", "en-dark", "en-light"]) {
     if (shot === "zh-dark" || shot === "en-light") await page.getByTestId("theme").click();
     if (shot === "en-dark") await page.getByTestId("language").click();
-    for (const path of ["overview", "devices", "points", "trend"]) {
+    for (const path of ["overview", "devices", "points", "trend", "explorer", "tokens"]) {
       await page.goto(`${node.url}/#/${path}`);
       await expect(page.getByTestId(`nav-${path}`)).toHaveAttribute("aria-current", "page");
       await page.waitForLoadState("networkidle");

@@ -79,7 +79,7 @@ function tooWide(): string[] {
 /** Runs in the page. */
 function unnamed(): string[] {
   const wrong: string[] = [];
-  const roots = "alarms|arrivals|browse|certificates|devices|door|doors|driver|fault|points|trend|wizard";
+  const roots = "alarms|arrivals|browse|certificates|devices|door|doors|driver|explorer|fault|points|tokens|trend|wizard";
   const key = new RegExp(`\\b(?:${roots})\\.[a-z_-]+\\.[a-z_.-]+`).exec(document.body.innerText);
   if (key) wrong.push(`a key is shown: ${key[0]}`);
   const named = (one: Element): boolean => {

@@ -4,6 +4,8 @@
 mod alarms;
 mod authority;
 mod doors;
+mod duckdb;
+mod exported;
 mod fake_commands;
 mod fake_records;
 mod fake_samples;
@@ -24,6 +26,7 @@ mod power;
 mod process;
 mod soak;
 mod sql;
+mod sql_postgres;
 mod support;
 mod trust;
 mod writes;

@@ -112,7 +112,7 @@ export async function call<T>(method: string, path: string, options: CallOptions
     if (response.status === 401 && !path.startsWith("/session")) onSignedOut.forEach((listener) => listener());
     throw problem;
   }
-  const text = await response.text();
+  const text = await whole(response.text(), options.signal);
   if (text === "") return undefined as T;
   try {
     return JSON.parse(text) as T;
@@ -134,6 +134,13 @@ export async function callText(path: string, query?: CallOptions["query"]): Prom
   return response.text();
 }
 
+/** Sends a request whose reply is a file; only the caller ends it. Throws Problem, also for one that breaks off. */
+export async function callFile(path: string, body: unknown, signal: AbortSignal): Promise<Blob> {
+  const response = await send("POST", path, { body, signal, streamed: true });
+  if (!response.ok) throw await problemOf(response, path);
+  return whole(response.blob(), signal);
+}
+
 /** The last line of a stream. */
 interface StreamEnd {
   end: true;
@@ -146,6 +153,14 @@ const BROKEN_OFF = new Problem(0, [
     detail: "The list broke off before its end. Check the connection to the server, then try again.",
   },
 ]);
+
+/** A reply to its end; one that breaks off is a Problem, one that the caller ended throws what the signal says. */
+function whole<T>(reply: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  return reply.catch((thrown: unknown) => {
+    if (signal?.aborted) throw thrown;
+    throw BROKEN_OFF;
+  });
+}
 
 /**
  * Sends a request whose reply is one JSON object a line, and hands them over in batches as they come. Throws Problem,
@@ -160,11 +175,7 @@ export async function callLines<T>(
   const response = await send("POST", path, { body, signal, streamed: true });
   if (!response.ok || !response.body) throw await problemOf(response, path);
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
-  const read = (): ReturnType<typeof reader.read> =>
-    reader.read().catch((thrown: unknown) => {
-      if (signal.aborted) throw thrown;
-      throw BROKEN_OFF;
-    });
+  const read = (): ReturnType<typeof reader.read> => whole(reader.read(), signal);
   let rest = "";
   for (;;) {
     const { done, value } = await read();

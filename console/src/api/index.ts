@@ -1,5 +1,5 @@
 // Endpoints by noun. Nothing here keeps state.
-import { all, call, callLines, callText } from "./client";
+import { all, call, callFile, callLines, callText } from "./client";
 import type * as T from "./types";
 
 export * from "./types";
@@ -46,6 +46,11 @@ export const api = {
   putUser: (id: T.Id, body: T.User & { password?: string }, revision?: number | string) =>
     call<T.Stored<T.User>>("PUT", `/users/${id}`, { body, ...(revision === undefined ? {} : { revision }) }),
   deleteUser: (id: T.Id) => call<void>("DELETE", `/users/${id}`),
+
+  /** Your own, without the tokens themselves. */
+  tokens: () => call<T.Page<T.Token>>("GET", "/tokens").then((page) => page.items),
+  makeToken: (body: { name: string; role: T.Role; days: number }) => call<T.NewToken>("POST", "/tokens", { body }),
+  revokeToken: (id: T.Id) => call<void>("DELETE", `/tokens/${id}`),
 
   units: () => call<T.Page<T.Unit> | T.Unit[]>("GET", "/units"),
   drivers: () => call<T.Page<T.Driver> | T.Driver[]>("GET", "/drivers"),
@@ -107,6 +112,14 @@ export const api = {
     call<{ items: T.RawSample[]; truncated: boolean }>("GET", "/samples", {
       query: { point, from, to, limit, order: "asc" },
     }),
+
+  /** Takes as long as the server lets it, and ends there too when the signal ends it. */
+  query: (sql: string, limit: number, signal: AbortSignal) =>
+    call<T.Answer>("POST", "/query", { body: { sql, format: "json", limit }, signal, streamed: true }),
+  /** All rows as a file. */
+  queryFile: (sql: string, format: T.AnswerFormat, signal: AbortSignal) =>
+    callFile("/query", { sql, format }, signal),
+  queryTables: () => call<T.QueryTables>("GET", "/query/tables"),
 
   propose: (point: T.Id, value: T.JsonValue) =>
     call<T.Stored<T.Command>>("POST", "/commands", { body: { point, value } }),

@@ -332,3 +332,67 @@ export interface ImportReport {
   unchanged: number;
   errors: Fault[];
 }
+
+export type AnswerType =
+  | "bool"
+  | "i32"
+  | "i64"
+  | "u32"
+  | "u64"
+  | "f64"
+  | "decimal"
+  | "time"
+  | "date"
+  | "interval"
+  | "string"
+  | "bytes"
+  | "null"
+  | "other";
+export type AnswerFormat = "csv" | "parquet" | "arrow";
+
+/** What a query gives. 64-bit integers and figures that are not finite are text, times RFC 3339. */
+export interface Answer {
+  columns: { name: string; type: AnswerType }[];
+  rows: JsonValue[][];
+  /** There were more rows than were asked for. */
+  truncated: boolean;
+  /** Why the answer ends early. */
+  error?: Fault;
+}
+
+export interface QueryColumn {
+  name: string;
+  type: AnswerType;
+  summary: string;
+}
+
+export interface QueryTable {
+  name: string;
+  summary: string;
+  columns: QueryColumn[];
+}
+
+export interface QueryFunction {
+  name: string;
+  usage: string;
+  summary: string;
+}
+
+export interface QueryTables {
+  tables: QueryTable[];
+  functions: QueryFunction[];
+}
+
+/** For a program that acts for the user. */
+export interface Token {
+  id: Id;
+  name: string;
+  role: Role;
+  made: Instant;
+  expires: Instant;
+}
+
+export interface NewToken extends Token {
+  /** Shown this once. */
+  token: string;
+}

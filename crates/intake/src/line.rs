@@ -153,7 +153,8 @@ fn end_of_fields(bytes: &[u8], from: usize) -> Result<(usize, usize), &'static s
         match bytes.get(at) {
             Some(b' ' | b'\n' | b'\r') | None => return Ok((at.min(bytes.len()), breaks)),
             Some(b'\\') => at += 2,
-            Some(b'"') => {
+            // Only where a value begins: in a name it is a character like any other.
+            Some(b'"') if at > from && bytes[at - 1] == b'=' => {
                 let length = end_of_text(&bytes[at + 1..]).ok_or("a text does not end: close it with \"")?;
                 breaks += bytes[at + 1..at + 1 + length].iter().filter(|byte| **byte == b'\n').count();
                 at += length + 2;

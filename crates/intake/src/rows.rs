@@ -23,13 +23,28 @@ pub(crate) struct Rows {
 }
 
 /// A field that has no point yet.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Unknown {
     pub(crate) key: Box<[u8]>,
     pub(crate) field: Box<[u8]>,
     pub(crate) name: String,
     pub(crate) label: String,
     pub(crate) value_type: ValueType,
+}
+
+/// Each once, as it was met first: its first value says what type its point has.
+#[derive(Default)]
+struct Unknowns {
+    list: Vec<Unknown>,
+    met: HashSet<Vec<u8>>,
+}
+
+impl Unknowns {
+    fn add(&mut self, field: Unknown) {
+        if self.met.insert([&*field.key, b" ", &*field.field].concat()) {
+            self.list.push(field);
+        }
+    }
 }
 
 /// Rows of one type.
@@ -146,7 +161,7 @@ fn fit(value: &FieldValue<'_>, wanted: ValueType) -> Result<Fitting, String> {
 /// Reads a request.
 pub(crate) fn read(book: &Book, body: &[u8], precision: Precision, now: Time) -> Rows {
     let mut rows = Rows::default();
-    let mut unknown: HashSet<Unknown> = HashSet::new();
+    let mut unknown = Unknowns::default();
     let mut columns = Columns::default();
     let mut scratch = Vec::new();
     for line in Lines::of(body) {
@@ -169,7 +184,7 @@ pub(crate) fn read(book: &Book, body: &[u8], precision: Precision, now: Time) ->
         }
     }
     rows.sections = columns.into_sections();
-    rows.unknown = unknown.into_iter().collect();
+    rows.unknown = unknown.list;
     rows
 }
 
@@ -180,7 +195,7 @@ fn read_line(
     precision: Precision,
     now: Time,
     scratch: &mut Vec<(PointId, Fitting)>,
-    unknown: &mut HashSet<Unknown>,
+    unknown: &mut Unknowns,
 ) -> Result<Time, String> {
     let time = match line.time {
         Some(units) => {
@@ -205,7 +220,7 @@ fn read_line(
         let names = line.names()?;
         let news: Result<Vec<Unknown>, String> =
             news.iter().map(|(field, value)| unknown_field(line.key, &names, field, value)).collect();
-        unknown.extend(news?);
+        news?.into_iter().for_each(|field| unknown.add(field));
     }
     Ok(time)
 }
@@ -300,7 +315,7 @@ mod tests {
 
     #[test]
     fn new_fields_are_named_once() {
-        let rows = one("m f=1,new=1i 1\nm new=2i 2\nn,host=a f=1,s=\"t\"\nn f=");
+        let rows = one("m f=1,new=1i 1\nm new=t 2\nn,host=a f=1,s=\"t\"\nn f=");
         let mut names: Vec<(&str, ValueType)> =
             rows.unknown.iter().map(|u| (u.name.as_str(), u.value_type)).collect();
         names.sort_unstable();

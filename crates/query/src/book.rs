@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
+use crate::fault::refusal;
 use datafusion::arrow::array::{ArrayRef, AsArray, RecordBatch, StringViewArray, UInt32Array};
 use datafusion::arrow::compute::take;
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
@@ -13,6 +14,7 @@ use datafusion::execution::context::ExecutionProps;
 use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
 use datafusion::physical_expr::create_physical_expr;
+use historian::Historian;
 use plant::PlantModel;
 use types::{Asset, Device, Fault, ObjectId, OrgId, PointId, Query, Stored, ValueType};
 
@@ -187,6 +189,21 @@ pub(crate) fn type_name(of: ValueType) -> &'static str {
         ValueType::F64 => "f64",
         ValueType::String => "string",
         ValueType::Bytes => "bytes",
+    }
+}
+
+/// What tables of points and samples stand on: the points are looked up when a table is read, not when it is made.
+#[derive(Clone)]
+pub(crate) struct Scene {
+    pub(crate) historian: Historian,
+    pub(crate) plant: PlantModel,
+    pub(crate) books: Arc<Books>,
+    pub(crate) org: OrgId,
+}
+
+impl Scene {
+    pub(crate) async fn book(&self) -> Result<Arc<Book>> {
+        self.books.of(&self.plant, self.org).await.map_err(refusal)
     }
 }
 

@@ -4,9 +4,18 @@ use datafusion::common::{DataFusionError, SchemaError};
 use datafusion::sql::sqlparser::parser::ParserError;
 use types::{Fault, codes};
 
+use crate::TIME_MAX;
+
 /// A fault inside a query, to be found again by [`fault_of`].
 pub(crate) fn refusal(fault: Fault) -> DataFusionError {
     DataFusionError::External(Box::new(Refusal(fault)))
+}
+
+/// A query that took more than [`TIME_MAX`].
+pub(crate) fn too_long() -> Fault {
+    let limit_s = TIME_MAX.as_secs();
+    let detail = format!("the query took more than {limit_s} s: ask for fewer points or a shorter time");
+    Fault::new("sql.time", detail).arg("limit_s", limit_s)
 }
 
 #[derive(Debug)]
@@ -40,6 +49,17 @@ pub(crate) fn fault_of(error: &DataFusionError) -> Fault {
         DataFusionError::SQL(..) => {
             let detail = format!("the statement cannot be read: {reason}; correct it there");
             Fault::new("sql.syntax", detail).arg("reason", reason.clone()).at(place(&reason))
+        }
+        DataFusionError::Plan(text) if text.contains("not supported: ") => {
+            let detail = "only questions are answered here: change things through the API or the console";
+            Fault::new("sql.read-only", detail)
+        }
+        DataFusionError::Plan(text) if text.starts_with("table '") => {
+            let name = text.split('\'').nth(1).unwrap_or_default();
+            let name = name.trim_start_matches("sinew.public.").trim_start_matches("sinew.");
+            let reason = format!("there is no table `{name}`");
+            let detail = format!("{reason}; see the tables in GET /api/v1/query/tables");
+            Fault::new("sql.unknown", detail).arg("reason", reason)
         }
         DataFusionError::SchemaError(inner, _) if matches!(**inner, SchemaError::FieldNotFound { .. }) => {
             let detail = format!("{reason}; see the columns in GET /api/v1/query/tables");

@@ -245,8 +245,10 @@ impl Json {
 pub fn column_type(of: &DataType) -> &'static str {
     match of {
         DataType::Boolean => "bool",
-        DataType::Int8 | DataType::Int16 | DataType::Int32 | DataType::Int64 => "i64",
-        DataType::UInt8 | DataType::UInt16 | DataType::UInt32 | DataType::UInt64 => "u64",
+        DataType::Int8 | DataType::Int16 | DataType::Int32 => "i32",
+        DataType::Int64 => "i64",
+        DataType::UInt8 | DataType::UInt16 | DataType::UInt32 => "u32",
+        DataType::UInt64 => "u64",
         DataType::Float16 | DataType::Float32 | DataType::Float64 => "f64",
         DataType::Decimal32(..)
         | DataType::Decimal64(..)
@@ -289,7 +291,7 @@ impl<'a> Cells<'a> {
     fn put(&self, row: usize, text: &mut String) -> Result<(), DataFusionError> {
         use std::fmt::Write as _;
         let column = self.column;
-        if column.is_null(row) {
+        if column.is_null(row) || *column.data_type() == DataType::Null {
             text.push_str("null");
             return Ok(());
         }

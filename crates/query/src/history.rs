@@ -9,23 +9,18 @@ use datafusion::arrow::array::{
     ArrayRef, BinaryViewArray, BooleanArray, Float64Array, Int64Array, NullArray, RecordBatch,
     RecordBatchOptions, StringViewArray, TimestampNanosecondArray, UInt32Array, UInt64Array,
 };
-use datafusion::arrow::compute::{SortOptions, cast};
+use datafusion::arrow::compute::{cast, concat};
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use datafusion::catalog::{Session, TableProvider};
-use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{DataFusionError, Result};
-use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
-use datafusion::physical_expr::expressions::Column;
-use datafusion::physical_expr::{EquivalenceProperties, Partitioning, PhysicalExpr, PhysicalSortExpr};
-use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
-use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
+use datafusion::physical_plan::ExecutionPlan;
 use futures_util::StreamExt;
 use historian::{Historian, RangeQuery};
 use types::{PointId, Quality, Section, Time, Values};
 
-use crate::book::{self, Book, is_about_points};
+use crate::book::{self, Book, Scene, is_about_points};
+use crate::exec::PointsExec;
 use crate::span::Span;
 
 /// Rows of one batch at most.
@@ -72,10 +67,7 @@ pub(crate) static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
 });
 
 /// See the top of the file.
-pub(crate) struct History {
-    pub(crate) historian: Historian,
-    pub(crate) book: Arc<Book>,
-}
+pub(crate) struct History(pub(crate) Scene);
 
 impl fmt::Debug for History {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -113,19 +105,14 @@ impl TableProvider for History {
         conditions: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let (places, span) = selected(&self.book, conditions)?;
+        let book = self.0.book().await?;
+        let (places, span) = selected(&book, conditions)?;
         let columns = projection.cloned().unwrap_or_else(|| (0..SCHEMA.fields().len()).collect());
         let threads = state.config_options().execution.target_partitions.max(1);
-        Ok(Arc::new(HistoryExec::new(self, places, span, columns, limit, threads)?))
+        let schema = Arc::new(SCHEMA.project(&columns)?);
+        let reading = Reading { historian: self.0.historian.clone(), book, span, columns, schema, limit };
+        Ok(Arc::new(reading.exec(&places, threads)))
     }
-}
-
-/// Reads samples.
-pub(crate) struct HistoryExec {
-    reading: Arc<Reading>,
-    /// Places in the book, of each partition.
-    parts: Vec<Arc<[u32]>>,
-    properties: Arc<PlanProperties>,
 }
 
 /// What all partitions share.
@@ -139,52 +126,30 @@ struct Reading {
     limit: Option<usize>,
 }
 
-impl HistoryExec {
-    fn new(
-        table: &History,
-        places: Vec<u32>,
-        span: Span,
-        columns: Vec<usize>,
-        limit: Option<usize>,
-        threads: usize,
-    ) -> Result<HistoryExec> {
-        let schema = Arc::new(SCHEMA.project(&columns)?);
-        let parts = places.chunks(places.len().div_ceil(threads).max(1)).map(Arc::from).collect::<Vec<_>>();
-        let parts = if parts.is_empty() { vec![Arc::from([])] } else { parts };
-        let mut orders = EquivalenceProperties::new(schema.clone());
+impl Reading {
+    /// In words, for `EXPLAIN`.
+    fn words(&self) -> String {
+        let limit = self.limit.map(|limit| format!(", at most {limit} rows")).unwrap_or_default();
+        let names: Vec<&str> = self.schema.fields().iter().map(|field| field.name().as_str()).collect();
+        format!("{}{limit}, columns [{}]", self.span, names.join(", "))
+    }
+
+    fn exec(self, places: &[u32], threads: usize) -> PointsExec {
         // The rows of a single point come in the order of time.
-        if places.len() == 1
-            && let Some(time) = columns.iter().position(|column| *column == 0)
-        {
-            let time = Arc::new(Column::new("time", time));
-            orders.add_ordering([PhysicalSortExpr::new(time, SortOptions::new(false, false))]);
-        }
-        let partitioning = Partitioning::UnknownPartitioning(parts.len());
-        let properties =
-            PlanProperties::new(orders, partitioning, EmissionType::Incremental, Boundedness::Bounded);
-        let (historian, book) = (table.historian.clone(), table.book.clone());
-        let reading = Arc::new(Reading { historian, book, span, columns, schema, limit });
-        Ok(HistoryExec { reading, parts, properties: Arc::new(properties) })
-    }
-}
-
-impl fmt::Debug for HistoryExec {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("HistoryExec")
-    }
-}
-
-impl DisplayAs for HistoryExec {
-    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let points: usize = self.parts.iter().map(|part| part.len()).sum();
-        let all = self.reading.book.points.len();
-        write!(f, "HistoryExec: reads {points} of {all} points, {}", self.reading.span)?;
-        if let Some(limit) = self.reading.limit {
-            write!(f, ", at most {limit} rows")?;
-        }
-        let names: Vec<&str> =
-            self.reading.schema.fields().iter().map(|field| field.name().as_str()).collect();
-        write!(f, ", columns [{}]", names.join(", "))
+        let time = self.columns.iter().position(|column| *column == 0).filter(|_| places.len() == 1);
+        let of = (places.len(), self.book.points.len());
+        let (schema, words) = (self.schema.clone(), self.words());
+        let reading = Arc::new(self);
+        let open = move |places: Arc<[u32]>| {
+            let from = reading.span.from;
+            let left = reading.limit.unwrap_or(usize::MAX);
+            let pages = Pages { reading: reading.clone(), places, at: 0, from, left };
+            futures_util::stream::try_unfold(pages, |mut pages| async move {
+                Ok(pages.next().await?.map(|batches| (batches, pages)))
+            })
+            .boxed()
+        };
+        PointsExec::new("HistoryExec", schema, of, words, places, threads, Box::new(open)).in_order_of(time)
     }
 }
 
@@ -196,47 +161,6 @@ impl fmt::Display for Span {
             (Time::MIN, to) => write!(f, "before {to}"),
             (from, to) => write!(f, "from {from} to {to}"),
         }
-    }
-}
-
-impl ExecutionPlan for HistoryExec {
-    fn name(&self) -> &str {
-        "HistoryExec"
-    }
-    fn properties(&self) -> &Arc<PlanProperties> {
-        &self.properties
-    }
-    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
-        Vec::new()
-    }
-    fn apply_expressions(
-        &self,
-        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
-    ) -> Result<TreeNodeRecursion> {
-        Ok(TreeNodeRecursion::Continue)
-    }
-    fn with_new_children(self: Arc<Self>, _: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
-        Ok(self)
-    }
-    fn execute(&self, partition: usize, _: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
-        let pages = Pages {
-            reading: self.reading.clone(),
-            places: self.parts[partition].clone(),
-            at: 0,
-            from: self.reading.span.from,
-            left: self.reading.limit.unwrap_or(usize::MAX),
-        };
-        let batches = futures_util::stream::try_unfold(pages, |mut pages| async move {
-            Ok(pages.next().await?.map(|batches| (batches, pages)))
-        });
-        let batches = batches.flat_map(|page: Result<Vec<RecordBatch>>| {
-            let (page, error) = match page {
-                Ok(page) => (page, None),
-                Err(error) => (Vec::new(), Some(Err(error))),
-            };
-            futures_util::stream::iter(page.into_iter().map(Ok).chain(error))
-        });
-        Ok(Box::pin(RecordBatchStreamAdapter::new(self.reading.schema.clone(), batches)))
     }
 }
 
@@ -288,9 +212,10 @@ impl Pages {
                 self.from = span.from;
             }
         }
-        let batches: Result<Vec<RecordBatch>> =
-            sections.into_iter().map(|section| batch(section, &self.reading)).collect();
-        batches.map(Some)
+        if sections.is_empty() {
+            return Ok(Some(Vec::new()));
+        }
+        Ok(Some(vec![batch(&sections, &self.reading)?]))
     }
 }
 
@@ -298,18 +223,27 @@ pub(crate) fn external(error: impl std::error::Error + Send + Sync + 'static) ->
     DataFusionError::External(Box::new(error))
 }
 
-fn batch(section: Section, reading: &Reading) -> Result<RecordBatch> {
-    let rows = section.len();
+/// One batch of all sections of a reading: points of several types alternate, and readers pay for each batch.
+fn batch(sections: &[Section], reading: &Reading) -> Result<RecordBatch> {
+    let rows: usize = sections.iter().map(Section::len).sum();
     let options = RecordBatchOptions::new().with_row_count(Some(rows));
     let first_value = 1 + book::COLUMNS.len();
-    let places = LazyLock::new(|| places_of(&section.points, &reading.book));
+    let points = || sections.iter().flat_map(|section| section.points.iter().copied());
+    let places = LazyLock::new(|| places_of(points(), &reading.book));
     let columns: Result<Vec<ArrayRef>> = reading
         .columns
         .iter()
         .map(|column| match *column {
-            0 => Ok(times(section.times.iter().copied())),
+            0 => Ok(times(sections.iter().flat_map(|section| section.times.iter().copied()))),
             of_point if of_point < first_value => reading.book.column(of_point - 1, &places),
-            of_value => value_column(of_value - first_value, &section, rows),
+            of_value => {
+                let part = |section: &Section| value_column(of_value - first_value, section, section.len());
+                let parts: Vec<ArrayRef> = sections.iter().map(part).collect::<Result<_>>()?;
+                match parts.as_slice() {
+                    [one] => Ok(one.clone()),
+                    parts => Ok(concat(&parts.iter().map(AsRef::as_ref).collect::<Vec<_>>())?),
+                }
+            }
         })
         .collect();
     Ok(RecordBatch::try_new_with_options(reading.schema.clone(), columns?, &options)?)
@@ -320,11 +254,11 @@ pub(crate) fn times(of: impl Iterator<Item = Time>) -> ArrayRef {
 }
 
 /// Points come in runs.
-fn places_of(points: &[PointId], book: &Book) -> UInt32Array {
+fn places_of(points: impl Iterator<Item = PointId>, book: &Book) -> UInt32Array {
     let (mut last, mut place) = (None, None);
-    let places = points.iter().map(|point| {
-        if last != Some(*point) {
-            (last, place) = (Some(*point), book.place(*point));
+    let places = points.map(|point| {
+        if last != Some(point) {
+            (last, place) = (Some(point), book.place(point));
         }
         place
     });

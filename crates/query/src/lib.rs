@@ -8,11 +8,17 @@
 //! What a caller may not see does not exist for it: the tables are made for its organisation, and of its own handles.
 
 mod book;
+mod exec;
 mod fault;
 pub mod format;
+mod grid;
 mod history;
 mod made;
+pub mod postgres;
+mod push;
 mod span;
+mod stop;
+mod sums;
 
 use std::collections::{BTreeMap, HashMap};
 use std::num::NonZeroUsize;
@@ -31,19 +37,19 @@ use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::{GreedyMemoryPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::{SendableRecordBatchStream, SessionState, SessionStateBuilder};
-use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::{SQLOptions, SessionConfig, SessionContext};
 use futures_util::StreamExt;
 use historian::Historian;
 use plant::PlantModel;
 use sdk::{Scope, View};
 use tokio::runtime::Runtime;
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
 use types::{Fault, codes};
 
-use crate::book::{Book, Books};
-use crate::fault::fault_of;
+use crate::book::{Books, Scene};
+use crate::fault::{fault_of, too_long};
 use crate::history::History;
+use crate::stop::Stoppable;
 
 pub use crate::made::VIEW_ROWS_MAX;
 
@@ -85,7 +91,7 @@ struct Inner {
     historian: Historian,
     plant: PlantModel,
     views: Vec<&'static View>,
-    books: Books,
+    books: Arc<Books>,
     template: SessionState,
     /// Of their own, so that a query never holds up a device or a page. `None` only while being dropped.
     threads: Option<Runtime>,
@@ -131,7 +137,8 @@ impl Sql {
     ) -> Result<Sql, StartError> {
         let workers = std::thread::available_parallelism().map_or(2, usize::from);
         let threads = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(workers)
+            // Some steps of the engine take long before they yield: they must not hold up the other queries.
+            .worker_threads(workers * QUERIES_MAX + 1)
             .thread_name("sql")
             .on_thread_start(stand_back)
             .enable_all()
@@ -141,11 +148,15 @@ impl Sql {
             .with_information_schema(true)
             .with_target_partitions(workers)
             .set_str("datafusion.execution.time_zone", "+00:00");
-        let mut template = SessionStateBuilder::new().with_config(config).with_default_features().build();
+        let mut template = SessionStateBuilder::new()
+            .with_config(config)
+            .with_default_features()
+            .with_optimizer_rule(Arc::new(push::SumsFromSummaries))
+            .build();
         for name in UNBOUNDED {
             template.deregister_udf(name).map_err(std::io::Error::other)?;
         }
-        let (books, at_work) = (Books::default(), Arc::new(Semaphore::new(QUERIES_MAX)));
+        let (books, at_work) = (Arc::default(), Arc::new(Semaphore::new(QUERIES_MAX)));
         let inner = Inner { historian, plant, views, books, template, threads: Some(threads), at_work };
         Ok(Sql { inner: Arc::new(inner) })
     }
@@ -168,9 +179,7 @@ impl Sql {
                 // Nobody waits for the answer any more: dropping the work ends it.
                 () = batches.closed() => {}
                 done = in_time => if done.is_err() {
-                    let detail = format!("the query took more than {} s: ask for fewer points or a shorter time", TIME_MAX.as_secs());
-                    let fault = Fault::new("sql.time", detail).arg("limit_s", TIME_MAX.as_secs());
-                    let _nobody_waits = batches.try_send(Err(fault));
+                    let _nobody_waits = batches.try_send(Err(too_long()));
                 },
             }
         });
@@ -206,58 +215,65 @@ impl Sql {
     }
 
     async fn start(&self, scope: &Scope, sql: &str) -> Result<SendableRecordBatchStream, Fault> {
-        let context = self.context(scope).await?;
+        let context = self.context().map_err(|error| fault_of(&error))?;
         let started = async {
+            self.show(&context, scope)?;
             let plan = context.state().create_logical_plan(sql).await?;
-            QUESTIONS.verify_plan(&plan)?;
+            questions_only().verify_plan(&plan)?;
             context.execute_logical_plan(plan).await?.execute_stream().await
         };
         // Boxed: the engine's futures are large.
         Box::pin(started).await.map_err(|error: DataFusionError| fault_of(&error))
     }
 
-    /// The tables as this caller sees them.
-    async fn context(&self, scope: &Scope) -> Result<SessionContext, Fault> {
-        let inner = &self.inner;
-        let book = inner.books.of(&inner.plant, scope.org).await?;
-        let catalog = MemoryCatalogProvider::new();
-        let mut schemas: BTreeMap<&str, Arc<MemorySchemaProvider>> = BTreeMap::new();
-        for (schema, name, table) in self.tables(scope, &book) {
-            let schema = schemas.entry(schema).or_insert_with(|| Arc::new(MemorySchemaProvider::new()));
-            schema.register_table(name.into(), table).map_err(|error| fault_of(&error))?;
-        }
-        for (name, schema) in schemas {
-            catalog.register_schema(name, schema).map_err(|error| fault_of(&error))?;
-        }
+    /// The engine, with its bounds and without any table.
+    fn context(&self) -> Result<SessionContext, DataFusionError> {
         let pool = TrackConsumersPool::new(GreedyMemoryPool::new(MEMORY_BYTES), CONSUMERS_NAMED);
         let environment = RuntimeEnvBuilder::new()
             .with_memory_pool(Arc::new(pool))
             .with_disk_manager_builder(DiskManagerBuilder::default().with_mode(DiskManagerMode::Disabled))
-            .build_arc()
-            .map_err(|error| fault_of(&error))?;
-        let state = SessionStateBuilder::new_from_existing(inner.template.clone())
+            .build_arc()?;
+        let state = SessionStateBuilder::new_from_existing(self.inner.template.clone())
             .with_runtime_env(environment)
             .with_catalog_list(Arc::new(MemoryCatalogProviderList::new()))
             .build();
-        let context = SessionContext::new_with_state(state);
+        Ok(SessionContext::new_with_state(state))
+    }
+
+    /// As [`Sql::context`], with queries that end when they are told to, or take too long.
+    pub(crate) fn stoppable(&self, stop: Arc<Notify>) -> Result<SessionContext, DataFusionError> {
+        let state = self.context()?.state();
+        let state =
+            SessionStateBuilder::new_from_existing(state).with_query_planner(Arc::new(Stoppable(stop)));
+        Ok(SessionContext::new_with_state(state.build()))
+    }
+
+    /// Puts the tables there, as this caller sees them.
+    fn show(&self, context: &SessionContext, scope: &Scope) -> Result<(), DataFusionError> {
+        let catalog = MemoryCatalogProvider::new();
+        let mut schemas: BTreeMap<&str, Arc<MemorySchemaProvider>> = BTreeMap::new();
+        for (schema, name, table) in self.tables(scope) {
+            let schema = schemas.entry(schema).or_insert_with(|| Arc::new(MemorySchemaProvider::new()));
+            schema.register_table(name.into(), table)?;
+        }
+        for (name, schema) in schemas {
+            catalog.register_schema(name, schema)?;
+        }
         context.register_catalog(CATALOG, Arc::new(catalog));
-        Ok(context)
+        Ok(())
     }
 
     /// Schema, name and table.
-    fn tables(
-        &self,
-        scope: &Scope,
-        book: &Arc<Book>,
-    ) -> Vec<(&'static str, &'static str, Arc<dyn TableProvider>)> {
-        let Inner { historian, plant, views, .. } = self.inner.as_ref();
-        let history = History { historian: historian.clone(), book: book.clone() };
+    fn tables(&self, scope: &Scope) -> Vec<(&'static str, &'static str, Arc<dyn TableProvider>)> {
+        let Inner { historian, plant, views, books, .. } = self.inner.as_ref();
+        let (historian, plant, books) = (historian.clone(), plant.clone(), books.clone());
+        let scene = Scene { historian, plant: plant.clone(), books, org: scope.org };
         let mut tables: Vec<(_, _, Arc<dyn TableProvider>)> = vec![
-            (SCHEMA, "samples", Arc::new(history)),
-            (SCHEMA, "latest", Arc::new(made::latest(historian.clone(), book.clone()))),
-            (SCHEMA, "points", Arc::new(made::points(book.clone()))),
+            (SCHEMA, "samples", Arc::new(History(scene.clone()))),
+            (SCHEMA, "latest", Arc::new(made::latest(scene.clone()))),
+            (SCHEMA, "points", Arc::new(made::points(scene))),
             (SCHEMA, "assets", Arc::new(made::assets(plant.clone(), scope.org))),
-            (SCHEMA, "devices", Arc::new(made::devices(plant.clone(), scope.org))),
+            (SCHEMA, "devices", Arc::new(made::devices(plant, scope.org))),
         ];
         for view in views {
             let (schema, name) = view.name.split_once('.').unwrap_or((SCHEMA, view.name));
@@ -308,18 +324,14 @@ pub fn functions() -> Vec<FunctionView> {
 
 impl Sql {
     /// The tables as this caller sees them.
-    ///
-    /// # Errors
-    /// When the records do not answer.
-    pub async fn describe(&self, scope: &Scope) -> Result<Vec<TableView>, Fault> {
+    pub fn describe(&self, scope: &Scope) -> Vec<TableView> {
         let inner = &self.inner;
-        let book = inner.books.of(&inner.plant, scope.org).await?;
         let meanings: HashMap<&str, &str> = book::COLUMNS
             .into_iter()
             .chain(history::VALUE_COLUMNS)
             .chain([("time", "when it was true, UTC")])
             .collect();
-        let views = self.tables(scope, &book).into_iter().map(|(schema, name, table)| {
+        let views = self.tables(scope).into_iter().map(|(schema, name, table)| {
             let view = inner.views.iter().find(|view| view.name == format!("{schema}.{name}"));
             let columns = table
                 .schema()
@@ -339,7 +351,7 @@ impl Sql {
             let name = if schema == SCHEMA { name.to_string() } else { format!("{schema}.{name}") };
             TableView { summary: view.map_or(summary(&name), |view| view.summary).into(), name, columns }
         });
-        Ok(views.collect())
+        views.collect()
     }
 }
 
@@ -358,18 +370,8 @@ fn summary(table: &str) -> &'static str {
 const CONSUMERS_NAMED: NonZeroUsize = NonZeroUsize::MIN;
 
 /// No statement may change anything, read a file, or set what outlives it.
-const QUESTIONS: SqlQuestions = SqlQuestions;
-
-struct SqlQuestions;
-
-impl SqlQuestions {
-    fn verify_plan(&self, plan: &LogicalPlan) -> Result<(), DataFusionError> {
-        SQLOptions::new()
-            .with_allow_ddl(false)
-            .with_allow_dml(false)
-            .with_allow_statements(false)
-            .verify_plan(plan)
-    }
+fn questions_only() -> SQLOptions {
+    SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false)
 }
 
 fn stopped() -> Fault {

@@ -13,12 +13,11 @@ use datafusion::catalog::{MemTable, Session, TableProvider};
 use datafusion::common::Result;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
-use historian::Historian;
 use plant::PlantModel;
 use sdk::{BoxFuture, Column, ColumnType, Scope, View};
 use types::{Asset, AssetType, Fault, Label, Latest, OrgId, Query, Stored, Time, Value, ValueType};
 
-use crate::book::{self, Book, Places, all_devices, is_about_points};
+use crate::book::{self, Places, Scene, all_devices, is_about_points};
 use crate::fault::refusal;
 use crate::history::{time_type, times, value_fields};
 
@@ -79,7 +78,7 @@ fn texts<T>(of: &[T], text: impl Fn(&T) -> Option<String>) -> ArrayRef {
 }
 
 /// `latest`: the newest value of every point that has one.
-pub(crate) fn latest(historian: Historian, book: Arc<Book>) -> Made {
+pub(crate) fn latest(scene: Scene) -> Made {
     let mut fields = vec![Field::new("time", time_type(), true)];
     fields.extend(book::SCHEMA.fields().iter().map(|field| field.as_ref().clone()));
     fields.extend(value_fields());
@@ -88,11 +87,12 @@ pub(crate) fn latest(historian: Historian, book: Arc<Book>) -> Made {
     let schema = Arc::new(Schema::new(fields));
     let made_with = schema.clone();
     let make = move |conditions: Vec<Expr>| -> BoxFuture<'static, Result<RecordBatch>> {
-        let (historian, book, schema) = (historian.clone(), book.clone(), made_with.clone());
+        let (scene, schema) = (scene.clone(), made_with.clone());
         Box::pin(async move {
+            let book = scene.book().await?;
             let places = book.select(&conditions)?;
             let ids: Vec<_> = places.iter().map(|place| book.points[*place as usize]).collect();
-            let found = historian.latest(&ids).into_iter().zip(places);
+            let found = scene.historian.latest(&ids).into_iter().zip(places);
             let (rows, places): (Vec<Latest>, Vec<u32>) =
                 found.filter_map(|(latest, place)| Some((latest?, place))).unzip();
             let places = UInt32Array::from(places);
@@ -149,11 +149,12 @@ fn latest_values(rows: &[Latest]) -> Vec<ArrayRef> {
 }
 
 /// `points`: every point, with the columns that samples have too.
-pub(crate) fn points(book: Arc<Book>) -> Made {
+pub(crate) fn points(scene: Scene) -> Made {
     let schema = book::SCHEMA.clone();
     let make = move |conditions: Vec<Expr>| -> BoxFuture<'static, Result<RecordBatch>> {
-        let book = book.clone();
+        let scene = scene.clone();
         Box::pin(async move {
+            let book = scene.book().await?;
             let places = UInt32Array::from(book.select(&conditions)?);
             let columns: Result<Vec<ArrayRef>> =
                 (0..book::COLUMNS.len()).map(|column| book.column(column, &places)).collect();

@@ -6,10 +6,14 @@ import accessEn from "./access/en.json";
 import accessZh from "./access/zh.json";
 import devicesEn from "./devices/en.json";
 import devicesZh from "./devices/zh.json";
+import explorerEn from "./explorer/en.json";
+import explorerZh from "./explorer/zh.json";
 import overviewEn from "./overview/en.json";
 import overviewZh from "./overview/zh.json";
 import pointsEn from "./points/en.json";
 import pointsZh from "./points/zh.json";
+import tokensEn from "./tokens/en.json";
+import tokensZh from "./tokens/zh.json";
 import trendEn from "./trend/en.json";
 import trendZh from "./trend/zh.json";
 import usersEn from "./users/en.json";
@@ -60,6 +64,8 @@ const leaf: Leaf = {
     { path: "/devices/:id", component: () => import("./devices/DevicePage.vue"), meta: { title: "devices.title" } },
     { path: "/points", component: () => import("./points/PointList.vue"), meta: { title: "points.title" } },
     { path: "/trend", component: () => import("./trend/TrendPage.vue"), meta: { title: "trend.title" } },
+    { path: "/explorer", component: () => import("./explorer/ExplorerPage.vue"), meta: { title: "explorer.title" } },
+    { path: "/tokens", component: () => import("./tokens/TokenList.vue"), meta: { title: "tokens.title" } },
     { path: "/users", component: () => import("./users/UserList.vue"), meta: { title: "users.title" } },
   ],
   nav: [
@@ -67,11 +73,31 @@ const leaf: Leaf = {
     { to: "/devices", label: "devices.title", order: 20, badge: arrivals },
     { to: "/points", label: "points.title", order: 30 },
     { to: "/trend", label: "trend.title", order: 40 },
+    { to: "/explorer", label: "explorer.title", order: 50, permission: "read" },
     { to: "/users", label: "users.title", order: 90, permission: "administer" },
+    { to: "/tokens", label: "tokens.title", order: 95 },
   ],
   messages: {
-    zh: { ...accessZh, ...overviewZh, ...devicesZh, ...pointsZh, ...trendZh, ...usersZh },
-    en: { ...accessEn, ...overviewEn, ...devicesEn, ...pointsEn, ...trendEn, ...usersEn },
+    zh: {
+      ...accessZh,
+      ...overviewZh,
+      ...devicesZh,
+      ...pointsZh,
+      ...trendZh,
+      ...explorerZh,
+      ...tokensZh,
+      ...usersZh,
+    },
+    en: {
+      ...accessEn,
+      ...overviewEn,
+      ...devicesEn,
+      ...pointsEn,
+      ...trendEn,
+      ...explorerEn,
+      ...tokensEn,
+      ...usersEn,
+    },
   },
 };
 

@@ -10,7 +10,10 @@ use super::{TempDir, client::Client};
 pub(crate) struct Node {
     pub(crate) access: access::Access,
     pub(crate) runtime: Runtime,
+    pub(crate) historian: historian::Historian,
+    pub(crate) sql: query::Sql,
     address: std::net::SocketAddr,
+    postgres: std::net::SocketAddr,
     threads: tokio::runtime::Runtime,
     dir: TempDir,
 }
@@ -23,8 +26,9 @@ impl Node {
     pub(crate) fn start(name: &str) -> Node {
         let dir = TempDir::new(name);
         let threads = tokio::runtime::Runtime::new().expect("threads");
-        let (access, runtime, address) = threads.block_on(start(dir.path()));
-        Node { access, runtime, address, threads, dir }
+        let Started { access, runtime, historian, sql, address, postgres } =
+            threads.block_on(start(dir.path()));
+        Node { access, runtime, historian, sql, address, postgres, threads, dir }
     }
 
     /// A new organisation.
@@ -39,6 +43,11 @@ impl Node {
             self.access.redeem_link(token.reveal(), [127, 0, 0, 1].into()).await.expect("a session")
         });
         self.anybody().with_token(session.token.reveal())
+    }
+
+    /// Where PostgreSQL clients ask.
+    pub(crate) fn postgres(&self) -> std::net::SocketAddr {
+        self.postgres
     }
 
     /// Somebody who is not signed in.
@@ -69,7 +78,17 @@ pub(crate) fn seal() -> access::Seal {
     access::Seal::with_key(&[3; access::Seal::KEY_BYTES], random()).expect("a key of the right length")
 }
 
-async fn start(dir: &std::path::Path) -> (access::Access, Runtime, std::net::SocketAddr) {
+/// What is running, and where its two doors are.
+struct Started {
+    access: access::Access,
+    runtime: Runtime,
+    historian: historian::Historian,
+    sql: query::Sql,
+    address: std::net::SocketAddr,
+    postgres: std::net::SocketAddr,
+}
+
+async fn start(dir: &std::path::Path) -> Started {
     let now = runtime::host_now();
     let env = records::Env { now: now.clone(), random: random() };
     let records =
@@ -99,9 +118,21 @@ async fn start(dir: &std::path::Path) -> (access::Access, Runtime, std::net::Soc
     let running = Arc::new(sinew::RunningNode::new(runtime.clone()));
     let views = catalog::apps().iter().flat_map(|app| app.views).collect();
     let sql = query::Sql::new(historian.clone(), plant.clone(), views).expect("threads for queries");
-    let door = server::Node::new(access.clone(), plant, historian, certificates, sql, running, settings);
+    let postgres = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let postgres_address = postgres.local_addr().expect("bound");
+    let callers = Arc::new(sinew::Callers::new(access.clone(), runtime.clone()));
+    sql.serve_postgres(postgres, callers).expect("the PostgreSQL door opens");
+    let door = server::Node::new(
+        access.clone(),
+        plant,
+        historian.clone(),
+        certificates,
+        sql.clone(),
+        running,
+        settings,
+    );
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("bound");
     tokio::spawn(server::serve(listener, door, std::future::pending()));
-    (access, runtime, address)
+    Started { access, runtime, historian, sql, address, postgres: postgres_address }
 }

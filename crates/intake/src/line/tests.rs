@@ -45,6 +45,7 @@ fn the_examples_of_the_specification() {
         ),
         (r#"m f="string \"with\" \\ and a \ one" 5"#, r#"1 m f="string \"with\" \\ and a \\ one" @5"#),
         ("m f=\"two\nlines\" 7", "1 m f=\"two\\nlines\" @7"),
+        (r#"m,t="a f"b=1,c="d" 5"#, r#"1 m [t="a] f"b=Float(1.0) c="d" @5"#),
         ("测量,站=3号 温度=21.5 1", "1 测量 [站=3号] 温度=Float(21.5) @1"),
         ("m f=1 -5\r\n", "1 m f=Float(1.0) @-5"),
         ("m,b=2,a=1 f=1 ", "1 m [a=1] [b=2] f=Float(1.0)"),

@@ -57,7 +57,7 @@ struct AnswerView {
 #[derive(Serialize, utoipa::ToSchema)]
 struct AnswerColumn {
     name: String,
-    /// bool, i64, u64, f64, decimal, time, date, interval, string, bytes.
+    /// bool, i32, i64, u32, u64, f64, decimal, time, date, interval, string, bytes.
     #[serde(rename = "type")]
     of: String,
 }
@@ -123,7 +123,6 @@ struct TableList {
     functions: Vec<query::FunctionView>,
 }
 
-async fn tables(node: Node, scope: Scope) -> Result<Json<TableList>, Problem> {
-    let tables = node.sql().describe(&scope).await?;
-    Ok(Json(TableList { tables, functions: query::functions() }))
+async fn tables(node: Node, scope: Scope) -> Json<TableList> {
+    Json(TableList { tables: node.sql().describe(&scope), functions: query::functions() })
 }
