@@ -2,6 +2,7 @@
 //! that measures itself; servers take text over HTTP, and DuckDB and Parquet whole columns: different doors, named so.
 
 mod columns;
+mod door;
 mod ingest;
 mod lines;
 mod ours;
@@ -21,8 +22,14 @@ use crate::harness::{
 use ours::Programs;
 
 /// The cases in the order of `cargo run -p bench -- historian`.
-pub(crate) const CASES: [&str; 5] =
-    ["historian-ingest", "historian-series", "historian-size", "historian-read", "historian-start"];
+pub(crate) const CASES: [&str; 6] = [
+    "historian-ingest",
+    "historian-door",
+    "historian-series",
+    "historian-size",
+    "historian-read",
+    "historian-start",
+];
 
 /// Holds the contests of a case.
 type Hold = fn(&Options, &[&str], &Programs) -> Result<Vec<Contest>, String>;
@@ -38,7 +45,7 @@ struct Case {
 
 /// `None` when there is no such case.
 pub(crate) fn run(name: &str, options: &Options) -> Option<Exit> {
-    let all = [ingest::CASE, series::CASE, size::CASE, read::CASE, start::CASE];
+    let all = [ingest::CASE, door::CASE, series::CASE, size::CASE, read::CASE, start::CASE];
     let case = all.into_iter().find(|case| case.name == name)?;
     // Nobody is pinned: a store in the process of its callers has no core of its own.
     let options = &Options { pinned: false, ..options.clone() };

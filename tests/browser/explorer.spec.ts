@@ -67,8 +67,9 @@ for (const language of ["zh", "en"] as const) {
       await page.keyboard.type(" where point = '");
       await page.keyboard.type(words.found);
       await expect(page.locator(".cm-tooltip-autocomplete")).toContainText(POINT);
+      await page.locator(".cm-tooltip-autocomplete").getByRole("option").filter({ hasText: POINT }).first().click();
+      await expect(page.locator(".cm-content")).toContainText(`'${POINT}'`);
       await look(page, `explorer-completed-${language}`);
-      await page.keyboard.press("Enter");
       await page.keyboard.press("ControlOrMeta+Enter");
       await expect(page.getByTestId("answer-count")).toContainText(words.rows);
       const table = page.getByTestId("answer-table");

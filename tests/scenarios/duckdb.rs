@@ -40,7 +40,7 @@ fn answers_equal_those_of_duckdb() {
     let node = Node::start("duckdb");
     let client = node.client(node.organisation("Works One"), Role::Admin);
     let mut dice = Dice(7);
-    let rows = write_lines(&client, &mut dice) + append_rows(&client, &mut dice);
+    let rows = write_lines(&node, &client, &mut dice) + append_rows(&client, &mut dice);
     let count = |condition: &str| {
         let sql = format!("select count(*) from samples where {condition}");
         client.post("/query", json!({ "sql": sql }))["rows"][0][0].as_str().unwrap().parse::<usize>().unwrap()
@@ -115,9 +115,9 @@ fn fields(dice: &mut Dice) -> Vec<(&'static str, String)> {
     fields
 }
 
-/// Three series at irregular times; the second day comes last, and a tenth is then written anew. Gives how many rows are
-/// there in the end.
-fn write_lines(client: &Client, dice: &mut Dice) -> usize {
+/// Three series at irregular times; the second day comes last, and a tenth is then written anew, over segments. Gives how
+/// many rows are there in the end.
+fn write_lines(node: &Node, client: &Client, dice: &mut Dice) -> usize {
     let (mut soon, mut late, mut again) = (String::new(), String::new(), String::new());
     let mut rows = BTreeSet::new();
     for host in ["a", "b", "c"] {
@@ -142,10 +142,13 @@ fn write_lines(client: &Client, dice: &mut Dice) -> usize {
             }
         }
     }
-    for body in [soon, late, again] {
+    for (body, stays_in_memory) in [(soon, false), (late, false), (again, true)] {
         let answer = client.at_root().try_send_bytes("POST", "/write", &[], body.into_bytes());
         let (status, bytes) = answer.expect("the node answers");
         assert_eq!(status, 204, "{}", String::from_utf8_lossy(&bytes));
+        if !stays_in_memory {
+            node.block_on(node.historian.flush()).expect("the disk takes it");
+        }
     }
     rows.len()
 }

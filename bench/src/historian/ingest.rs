@@ -18,7 +18,7 @@ use crate::{
     },
     peers::{
         columns::{DUCKDB, PARQUET},
-        servers::{INFLUXDB, QUESTDB, VICTORIAMETRICS},
+        servers::{INFLUXDB, QUESTDB, Server, VICTORIAMETRICS},
     },
 };
 
@@ -91,7 +91,7 @@ fn hold(options: &Options, peers: &[&str], programs: &Programs) -> Result<Vec<Co
     let run = |name: &str| match name {
         OURS => programs.our_run("ingest", &ours(options, 10_000, 4, Some(samples.count)), SHOWN),
         DUCKDB | PARQUET => columns::load(programs.columns()?, name, &samples, FIELDS),
-        _ => server(programs, name, &samples, &lines),
+        _ => load(&programs.server(name)?, &samples, &lines),
     };
     let mut contests = vec![Contest::hold(title, settings, peers, options.rounds_or(ROUNDS), run)];
     for (rows, producers) in [(100, 32), (1, 64)] {
@@ -126,9 +126,9 @@ fn ours(
     all
 }
 
-fn server(programs: &Programs, name: &str, samples: &Samples, lines: &Lines) -> Result<Run, String> {
-    let server = programs.server(name)?;
-    let loaded = lines.load(&server, WITHIN, || server.counted(FIELDS, lines.until_s()))?;
+/// Everything into a server, through its door for line protocol.
+pub(super) fn load(server: &Server, samples: &Samples, lines: &Lines) -> Result<Run, String> {
+    let loaded = lines.load(server, WITHIN, || server.counted(FIELDS, lines.until_s()))?;
     let per = |seconds| rate(loaded.taken, seconds).unwrap_or(f64::NAN);
     let figures = vec![
         ("samples_per_cpu_s", per(loaded.cpu_s)),

@@ -7,9 +7,13 @@ use std::{
     process::Command,
 };
 
-use crate::harness::{
-    machine,
-    process::{self, Launch, Process},
+use crate::{
+    harness::{
+        contest::OURS,
+        machine,
+        process::{self, Launch, Process},
+    },
+    node::Node,
 };
 
 pub(crate) const INFLUXDB: &str = "influxdb";
@@ -26,6 +30,8 @@ pub(crate) struct Server {
     pub(crate) folder: PathBuf,
     address: SocketAddr,
     agent: ureq::Agent,
+    /// What a request shows at the door; empty where nobody asks.
+    token: String,
 }
 
 /// # Errors
@@ -66,11 +72,22 @@ impl Server {
         let mut process = Process::start(launch(name, program, &folder, address)?, None)?;
         process.listens(address)?;
         let agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
-        let server = Server { name, process, folder, address, agent };
+        let server = Server { name, process, folder, address, agent, token: String::new() };
         if name == INFLUXDB {
             server.post("/query", &[("q", "CREATE DATABASE bench")], b"")?;
         }
         Ok(server)
+    }
+
+    /// Ours, through the same door as the others.
+    ///
+    /// # Errors
+    /// It does not say where it listens.
+    pub(crate) fn of_node(node: Node) -> Result<Server, String> {
+        let address = node.client.address().parse().map_err(|e| format!("{}: {e}", node.client.address()))?;
+        let token = node.client.token().to_string();
+        let agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
+        Ok(Server { name: OURS, process: node.process, folder: PathBuf::new(), address, agent, token })
     }
 
     /// Hands over lines; they are durable in the sense of the server when this returns.
@@ -93,6 +110,14 @@ impl Server {
     pub(crate) fn counted(&self, fields: usize, until_s: i64) -> Result<(u64, f64), String> {
         let both = |answer: [f64; 2]| (answer[0] as u64, answer[1]);
         match self.name {
+            OURS => {
+                let question = r#"{"sql":"select count(value), sum(value) from samples"}"#;
+                let answer = self.post("/api/v1/query", &[], question.as_bytes())?;
+                let answer: Value = serde_json::from_str(&answer).map_err(|e| format!("{e}: {answer}"))?;
+                let row = &answer["rows"][0];
+                let count = row[0].as_str().and_then(|count| count.parse().ok()).unwrap_or_default();
+                Ok((count, row[1].as_f64().unwrap_or_default()))
+            }
             INFLUXDB => {
                 let ask = |of: &str| self.influx(&format!("SELECT {of}(*) FROM cpu"));
                 Ok(both([ask("count")?, ask("sum")?]))
@@ -145,7 +170,13 @@ impl Server {
     }
 
     fn post(&self, path: &str, parameters: &[(&str, &str)], body: &[u8]) -> Result<String, String> {
-        let request = self.agent.post(self.url(path)).query_pairs(parameters.iter().copied());
+        let mut request = self.agent.post(self.url(path)).query_pairs(parameters.iter().copied());
+        if !self.token.is_empty() {
+            request = request.header("authorization", &format!("Token {}", self.token));
+        }
+        if path.starts_with("/api/") {
+            request = request.header("content-type", "application/json");
+        }
         self.read(path, request.send(body))
     }
 

@@ -37,7 +37,7 @@ impl Grid {
                 };
                 Some(Grid { width_ns, origin_ns: 0 })
             }
-            ("date_bin" | "time_bucket", [width, time]) if is_time(time) => {
+            ("date_bin", [width, time]) if is_time(time) => {
                 Some(Grid { width_ns: interval_ns(width)?, origin_ns: 0 })
             }
             ("date_bin", [width, time, origin]) if is_time(time) => {

@@ -86,11 +86,12 @@ def rows_of(table):
     return list(zip(*(column(values) for values in table.columns))) or [()] * table.num_rows
 
 
-def place(row):
-    """Where a row stands among rows without an order: by what is exact, and by floats last."""
-    exact = [(v is not None, type(v).__name__, v) for v in row if not isinstance(v, float)]
-    floats = [(v is not None and not math.isnan(v), 0.0 if v is None or math.isnan(v) else v) for v in row if isinstance(v, float)]
-    return [(there, kind, v if there else 0) for there, kind, v in exact], floats
+def place(row, floats):
+    """Where a row stands among rows without an order: by what is exact, and by the columns of floats last."""
+    exact = [(v is not None, type(v).__name__, v) for at, v in enumerate(row) if at not in floats]
+    nothing = [v is None or math.isnan(v) for at, v in enumerate(row) if at in floats]
+    numbers = [0.0 if v is None or math.isnan(v) else v for at, v in enumerate(row) if at in floats]
+    return [(there, kind, v if there else 0) for there, kind, v in exact], nothing, numbers
 
 
 def equal(a, b):
@@ -106,7 +107,8 @@ def equal(a, b):
 def differ(node, duck, is_ordered):
     """The first rows that differ, with their number; None when there are none."""
     if not is_ordered:
-        node, duck = sorted(node, key=place), sorted(duck, key=place)
+        floats = {at for row in [*node, *duck] for at, v in enumerate(row) if isinstance(v, float)}
+        node, duck = (sorted(rows, key=lambda row: place(row, floats)) for rows in (node, duck))
     for at, (a, b) in enumerate(zip(node, duck)):
         if len(a) != len(b) or not all(map(equal, a, b)):
             return at, a, b

@@ -82,7 +82,7 @@ class Query:
         self.dice = random.Random(f"{seed}/{number}")
         self.ordered = False
         shapes = [
-            (self.rows, 4), (self.groups, 8), (self.totals, 3), (self.windows, 4), (self.with_tables, 3),
+            (self.rows, 4), (self.groups, 6), (self.totals, 3), (self.sums, 8), (self.windows, 4), (self.with_tables, 3),
             (self.joins, 3), (self.sets, 2), (self.distinct, 2), (self.subqueries, 3), (self.newest, 2),
         ]
         shape = self.dice.choices([s for s, _ in shapes], [w for _, w in shapes])[0]
@@ -360,6 +360,22 @@ class Query:
         items = self.several(self.aggregate, 2, 6)
         items += self.pick([], [], ["string_agg(text, ',' order by time, point)"])
         return f"select {self.listed(items)} from {source}{self.where()}"
+
+    def sums(self):
+        """What the node answers from summaries, without reading a row: sums by point and spans of one width."""
+        step = self.pick("second", "minute", "hour", "day", "week")
+        width = self.pick("10 seconds", "7 minutes", "15 minutes", "1 hour", "5 hours", "1 day", "3 days", "400 days")
+        keys = self.some(["point", "name", "type", "unit", "upper(asset)", "path", "unit || type", "coalesce(device, name)"], 0, 2)
+        keys += self.pick([], [f"date_trunc('{step}', time)"], [f"bin('{width}', time)"])
+        figures = ["count(*)", "count(value)", "sum(value)", "avg(value)", "min(value)", "max(value)", "min(time)", "max(time)"]
+        items = [*keys, *self.some(figures, 1, 6)]
+        conditions = self.some([self.about_time(), self.about_point(), self.about_time()], 0, 2)
+        order = ""
+        if keys:
+            having = self.pick("", "", " having count(*) > 3", " having max(value) > 1")
+            by = ", ".join(str(at + 1) for at in range(len(keys)))
+            order = f" group by {by}{having}{self.total([f'c{at}' for at in range(len(keys))])}"
+        return f"select {self.listed(items)} from samples{self.where(more=conditions, most=0)}{order}"
 
     def window(self, a=""):
         within = f"partition by {a}{self.pick('point', 'point', 'type', 'unit')} order by {a}time, {a}point"

@@ -41,7 +41,7 @@ fn the_examples_of_the_specification() {
         (r#"my\ Measurement f="s""#, "1 my Measurement f=\"s\""),
         (
             r#"m,tag\ Key1=tag\ Value1,tag\=2=a\,b f\ 1=1i"#,
-            "1 m [tag=2=a,b] [tag Key1=tag Value1] f 1=Integer(1)",
+            "1 m [tag Key1=tag Value1] [tag=2=a,b] f 1=Integer(1)",
         ),
         (r#"m f="string \"with\" \\ and a \ one" 5"#, r#"1 m f="string \"with\" \\ and a \\ one" @5"#),
         ("m f=\"two\nlines\" 7", "1 m f=\"two\\nlines\" @7"),
