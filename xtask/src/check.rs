@@ -9,7 +9,7 @@ use std::{
 use crate::{Failure, Outcome, browser, console, generate, provision, run, skips};
 
 /// More than this and people stop waiting for it.
-const TOTAL_MAX: Duration = Duration::from_secs(45 * 60);
+const TOTAL_MAX: Duration = Duration::from_secs(58 * 60);
 
 /// One stage: its name, what it does, and whether the later ones make sense without it.
 struct Stage {
