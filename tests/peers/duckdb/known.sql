@@ -39,4 +39,4 @@ select time as a, cast(time as date) as b from samples group by 1, 2;
 select cast(time as date), time from samples;
 select min(boolean) as a, min(cast(boolean as bigint)) as b from samples;
 select count(*) over (partition by time) as a, count(*) over (partition by cast(time as date)) as b from samples;
-select octets(bytes) as n from samples where bytes is not null;
+select octet_length(bytes) as n from samples where bytes is not null;

@@ -21,7 +21,6 @@ SPELLINGS = [
     ),
     (r"\bfirst_of\(", "first_value(", "first("),
     (r"\blast_of\(", "last_value(", "last("),
-    (r"\boctets\(", "octet_length(", "octet_length("),
 ]
 
 POINT_COLUMNS = ["point", "name", "label", "device", "asset", "path", "unit", "type"]
@@ -63,7 +62,7 @@ class Words:
             self.of[name] = column(f"distinct {name}", f"{name} is not null")
         self.texts = column("distinct text", "text is not null")
         self.times = thinned(column("distinct epoch_ns(time)"), 400)
-        self.values = thinned(column("distinct value", "abs(value) < 1e6"), 100)
+        self.values = thinned(column("distinct value", "value <> 0 and abs(value) < 1e6"), 100)
         self.integers = thinned(column("distinct integer", "integer is not null"), 40) or [0]
         self.unsigned = thinned(column("distinct unsigned", "unsigned is not null"), 40) or [0]
         self.qualities = column("distinct quality")
@@ -195,7 +194,7 @@ class Query:
             lambda: f"{a}value = {value!r}",
             lambda: f"{a}value between {low!r} and {high!r}",
             lambda: f"{a}value is {self.pick('', 'not ')}null",
-            lambda: f"{a}value in (0, 1, {value!r})",
+            lambda: f"{a}value in (1, 2, {value!r})",
             lambda: f"abs({a}value) < {abs(value)!r}",
             lambda: f"{a}value * 2 + 1 < {value!r}",
             lambda: f"{a}float {self.pick('>', '<', '=', '<>')} 0",
