@@ -167,8 +167,8 @@ def test_what_is_wrong_with_a_statement(node: sinew.Client, tmp_path: Path) -> N
     for sql, code in [
         ("SELEC 1", "sql.syntax"),
         ("SELECT nowhere FROM samples", "sql.unknown"),
-        ("SELECT 1 FROM nowhere", "sql.meaning"),
-        ("DROP TABLE samples", "sql.meaning"),
+        ("SELECT 1 FROM nowhere", "sql.unknown"),
+        ("DROP TABLE samples", "sql.read-only"),
         ("SELECT 1 / 0", "sql.stopped"),
     ]:
         with pytest.raises(SinewError) as caught:

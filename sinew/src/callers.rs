@@ -1,6 +1,6 @@
 //! Who comes in at the PostgreSQL door: tokens and people, as the gate of HTTP knows them.
 
-use sdk::{BoxFuture, Caller, Scope, http::Permission};
+use sdk::{BoxFuture, Scope, http::Permission};
 use std::net::SocketAddr;
 use types::{Fault, codes};
 
@@ -37,11 +37,7 @@ impl query::postgres::Callers for Callers {
     fn scope(&self, token: String) -> BoxFuture<'_, Result<Scope, Fault>> {
         Box::pin(async move {
             let identity = self.access.authenticate(&token).await?;
-            let caller = Caller {
-                name: format!("user:{}", identity.name),
-                user: Some(identity.user),
-                permissions: identity.permissions,
-            };
+            let caller = identity.caller();
             if !caller.may(Permission::Read) {
                 let detail = "this needs the permission `read`: ask an administrator for another role";
                 return Err(Fault::new(codes::FORBIDDEN, detail));

@@ -79,42 +79,50 @@ fn run(command: &mut Command, otherwise: &str) -> Result<(), String> {
     if output.status.success() { Ok(()) } else { Err(format!("{otherwise}: {}", why.trim())) }
 }
 
-fn modbus_peers() -> PathBuf {
+/// The folder of a peer's sources and lock file.
+pub(crate) fn peer(name: &str) -> PathBuf {
+    let peers = Path::new("tests/peers").join(name);
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .ancestors()
         .find(|d| d.join("Cargo.lock").exists())
-        .map_or_else(|| PathBuf::from("tests/peers/modbus"), |root| root.join("tests/peers/modbus"))
+        .map_or_else(|| peers.clone(), |root| root.join(&peers))
 }
 
-fn cache() -> Result<PathBuf, String> {
+fn cache(name: &str) -> Result<PathBuf, String> {
     let from = |name, more: &str| std::env::var_os(name).map(|folder| PathBuf::from(folder).join(more));
     let folder = from("XDG_CACHE_HOME", "")
         .or_else(|| from("HOME", ".cache"))
         .ok_or("neither XDG_CACHE_HOME nor HOME is set")?;
-    let folder = folder.join("sinew/peers/modbus");
+    let folder = folder.join("sinew/peers").join(name);
     std::fs::create_dir_all(&folder).map_err(|e| format!("cannot make {}: {e}", folder.display()))?;
     Ok(folder)
 }
 
-/// pymodbus, with more arguments of `pymodbus_server.py`.
-pub(crate) fn pymodbus(arguments: &[&str]) -> Result<Program, String> {
-    let peers = modbus_peers();
-    let pinned = std::fs::read_to_string(peers.join("requirements.txt")).map_err(|e| e.to_string())?;
-    let folder = cache()?.join("python");
+/// The Python of an environment with exactly what the peer's `requirements.txt` pins.
+pub(crate) fn python(name: &str) -> Result<PathBuf, String> {
+    let list = peer(name).join("requirements.txt");
+    let pinned = std::fs::read_to_string(&list).map_err(|e| format!("{}: {e}", list.display()))?;
+    let folder = cache(name)?.join("python");
     // Several test programs may come here at once.
     let lock = std::fs::File::create(folder.with_extension("lock")).map_err(|e| e.to_string())?;
     lock.lock().map_err(|e| e.to_string())?;
     let python = folder.join("bin/python");
     let stamp = folder.join("installed.txt");
     if std::fs::read_to_string(&stamp).ok().as_ref() != Some(&pinned) {
-        let venv = "python3 with its venv module is needed for the pymodbus peer";
-        run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder), venv)?;
+        let venv = format!("python3 with its venv module is needed for the peer `{name}`");
+        run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder), &venv)?;
         let install =
             ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes", "-r"];
-        let pip = "pymodbus could not be installed: connect to a Python package index once";
-        run(Command::new(&python).args(install).arg(peers.join("requirements.txt")), pip)?;
+        let pip = format!("the peer `{name}` could not be installed: connect to a Python package index once");
+        run(Command::new(&python).args(install).arg(list), &pip)?;
         std::fs::write(&stamp, pinned).map_err(|e| e.to_string())?;
     }
+    Ok(python)
+}
+
+/// pymodbus, with more arguments of `pymodbus_server.py`.
+pub(crate) fn pymodbus(arguments: &[&str]) -> Result<Program, String> {
+    let (python, peers) = (python("modbus")?, peer("modbus"));
     let script = peers.join("pymodbus_server.py").display().to_string();
     let own = [script.as_str(), "--port", "{port}"];
     Ok(Program { command: python, arguments: own.iter().chain(arguments).map(|a| a.to_string()).collect() })
@@ -122,14 +130,14 @@ pub(crate) fn pymodbus(arguments: &[&str]) -> Result<Program, String> {
 
 /// libmodbus, compiled here.
 pub(crate) fn libmodbus() -> Result<Program, String> {
-    let target = cache()?.join(format!("libmodbus_server-{}", std::process::id()));
+    let target = cache("modbus")?.join(format!("libmodbus_server-{}", std::process::id()));
     let flags = Command::new("pkg-config").args(["--cflags", "--libs", "libmodbus"]).output();
     let flags = flags
         .ok()
         .filter(|o| o.status.success())
         .ok_or("libmodbus is needed: install libmodbus-dev and pkg-config")?;
     let flags = String::from_utf8_lossy(&flags.stdout).into_owned();
-    let source = modbus_peers().join("libmodbus_server.c");
+    let source = peer("modbus").join("libmodbus_server.c");
     let mut compile = Command::new("cc");
     compile.arg("-O1").arg("-o").arg(&target).arg(source).args(flags.split_whitespace());
     run(&mut compile, "the libmodbus peer does not compile: install build-essential")?;

@@ -3,16 +3,12 @@
 
 use access::Role;
 use serde_json::{Value, json};
-use std::{
-    collections::BTreeSet,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::{collections::BTreeSet, process::Command};
 use types::Time;
 
 use crate::{
-    peers::unless_ci,
-    support::{TempDir, client::Client, eventually, node::Node},
+    peers::{peer, python, unless_ci},
+    support::{TempDir, client::Client, dice::Dice, eventually, node::Node},
 };
 
 /// Questions that are made, beside those that are written down.
@@ -36,10 +32,10 @@ const TYPES: [(&str, &str); 7] = [
 
 #[test]
 fn answers_equal_those_of_duckdb() {
-    let Some(python) = unless_ci(python()) else { return };
+    let Some(python) = unless_ci(python("duckdb")) else { return };
     let node = Node::start("duckdb");
     let client = node.client(node.organisation("Works One"), Role::Admin);
-    let mut dice = Dice(7);
+    let mut dice = Dice::new(7);
     let rows = write_lines(&node, &client, &mut dice) + append_rows(&client, &mut dice);
     let count = |condition: &str| {
         let sql = format!("select count(*) from samples where {condition}");
@@ -63,15 +59,17 @@ fn answers_equal_those_of_duckdb() {
     // `-B`: nothing is left beside the sources.
     let output = Command::new(python)
         .arg("-B")
-        .arg(peers().join("compare.py"))
+        .arg(peer("duckdb").join("compare.py"))
         .args(["--base", &format!("http://{}/api/v1", client.address()), "--token", client.token()])
         .args(["--seed", &SEED.to_string(), "--count", &QUERIES.to_string()])
         .arg("--parquet")
         .arg(parquet)
         .arg("--fixed")
-        .arg(peers().join("zones.sql"))
+        .arg(peer("duckdb").join("zones.sql"))
+        .arg("--fixed")
+        .arg(peer("duckdb").join("mended.sql"))
         .arg("--known")
-        .arg(peers().join("known.sql"))
+        .arg(peer("duckdb").join("known.sql"))
         .output()
         .expect("Python starts");
     let said = String::from_utf8_lossy(&output.stdout);
@@ -82,17 +80,9 @@ fn answers_equal_those_of_duckdb() {
     assert!(empty < QUERIES as u64 / 2, "questions should meet rows: {empty} answers are empty");
 }
 
-/// Numbers that are the same each time.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, sides: u32) -> i64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        ((self.0 >> 33) % u64::from(sides)).cast_signed()
-    }
-    fn state(&mut self) -> &'static str {
-        STATES[self.roll(STATES.len() as u32) as usize]
-    }
+/// One of [`STATES`].
+fn state(dice: &mut Dice) -> &'static str {
+    STATES[dice.roll(STATES.len() as u32) as usize]
 }
 
 /// Fields of a line, each there or not.
@@ -110,7 +100,7 @@ fn fields(dice: &mut Dice) -> Vec<(&'static str, String)> {
         fields.push(("on", (dice.roll(3) > 0).to_string()));
     }
     if dice.roll(2) > 0 {
-        fields.push(("state", format!("\"{}\"", dice.state())));
+        fields.push(("state", format!("\"{}\"", state(dice))));
     }
     fields
 }
@@ -214,47 +204,10 @@ fn value(of: &str, dice: &mut Dice) -> Value {
         "u64" => json!(((1_i64 << 53) + 1 + dice.roll(1 << 20)).to_string()),
         "i64" => json!(((1_i64 << 53) + 1 + dice.roll(64)).to_string()),
         "bool" => json!(dice.roll(2) == 0),
-        "string" => json!(dice.state()),
+        "string" => json!(state(dice)),
         _ => {
             let byte = format!("{:02x}", dice.roll(256));
             json!(byte.repeat(dice.roll(4) as usize))
         }
     }
-}
-
-fn peers() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("peers/duckdb")
-}
-
-fn run(command: &mut Command, otherwise: &str) -> Result<(), String> {
-    let output = command.output().map_err(|e| format!("{otherwise}: {e}"))?;
-    let why = String::from_utf8_lossy(&output.stderr);
-    if output.status.success() { Ok(()) } else { Err(format!("{otherwise}: {}", why.trim())) }
-}
-
-/// The Python of an environment with exactly `requirements.txt`, made on first use under `$XDG_CACHE_HOME/sinew/peers` (or
-/// `~/.cache/sinew/peers`).
-fn python() -> Result<PathBuf, String> {
-    let list = peers().join("requirements.txt");
-    let pinned = std::fs::read_to_string(&list).map_err(|e| e.to_string())?;
-    let from = |name, more: &str| std::env::var_os(name).map(|folder| PathBuf::from(folder).join(more));
-    let cache = from("XDG_CACHE_HOME", "").or_else(|| from("HOME", ".cache"));
-    let folder = cache.ok_or("neither XDG_CACHE_HOME nor HOME is set")?.join("sinew/peers/duckdb");
-    std::fs::create_dir_all(&folder).map_err(|e| format!("cannot make {}: {e}", folder.display()))?;
-    let folder = folder.join("python");
-    // Several test programs may come here at once.
-    let lock = std::fs::File::create(folder.with_extension("lock")).map_err(|e| e.to_string())?;
-    lock.lock().map_err(|e| e.to_string())?;
-    let python = folder.join("bin/python");
-    let stamp = folder.join("installed.txt");
-    if std::fs::read_to_string(&stamp).ok().as_ref() != Some(&pinned) {
-        let venv = "python3 with its venv module is needed for DuckDB: install python3-venv";
-        run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder), venv)?;
-        let install =
-            ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes", "-r"];
-        let pip = "DuckDB could not be installed: connect to a Python package index once";
-        run(Command::new(&python).args(install).arg(&list), pip)?;
-        std::fs::write(&stamp, pinned).map_err(|e| e.to_string())?;
-    }
-    Ok(python)
 }

@@ -10,52 +10,43 @@ use query::format::Format;
 use sdk::http::Permission;
 use serde_json::json;
 
-use crate::support::node::Node;
+use crate::support::{dice::Dice, node::Node};
 
 /// Histories, each of a point of its own.
 const HISTORIES: usize = 1_000;
 
-/// A small generator of its own (splitmix64), so that a seed says everything.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, sides: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % sides
+fn time(dice: &mut Dice) -> Time {
+    match dice.roll(20) {
+        0 => Time(i64::MIN + 1 + dice.roll(1_000)),
+        1 => Time(i64::MAX - 1 - dice.roll(1_000)),
+        2 => Time(dice.roll(7) - 3),
+        // Few of them, so that rows are corrected.
+        _ => Time(1_767_225_600_000_000_000 + dice.roll(40) * 1_500_000_000),
     }
+}
 
-    fn time(&mut self) -> Time {
-        match self.roll(20) {
-            0 => Time(i64::MIN + 1 + self.roll(1_000) as i64),
-            1 => Time(i64::MAX - 1 - self.roll(1_000) as i64),
-            2 => Time(self.roll(7) as i64 - 3),
-            // Few of them, so that rows are corrected.
-            _ => Time(1_767_225_600_000_000_000 + self.roll(40) as i64 * 1_500_000_000),
-        }
-    }
+fn one_of<T: Clone, const N: usize>(dice: &mut Dice, all: [T; N]) -> T {
+    all[dice.roll(N as u32) as usize].clone()
+}
 
-    fn value(&mut self) -> Option<Value> {
-        let digits = self.roll(2_000) as i64 - 1_000;
-        Some(match self.roll(10) {
-            0 => return None,
-            1 => Value::Bool(digits > 0),
-            2 => Value::I64([digits, i64::MIN, i64::MAX, (1 << 53) + 1][self.roll(4) as usize]),
-            3 => Value::U64([digits.unsigned_abs(), u64::MAX][self.roll(2) as usize]),
-            4 => Value::F32([digits as f32 / 8.0, 0.1, f32::NAN][self.roll(3) as usize]),
-            5 => Value::String(["", "3 号泵", "a,\"b\"\n"][self.roll(3) as usize].into()),
-            6 => Value::Bytes([0, 255, digits as u8].as_slice().into()),
-            7 => Value::F64([f64::NAN, f64::INFINITY, -0.0, f64::MIN_POSITIVE / 2.0][self.roll(4) as usize]),
-            _ => Value::F64(digits as f64 / 8.0),
-        })
-    }
+fn value(dice: &mut Dice) -> Option<Value> {
+    let digits = dice.roll(2_000) - 1_000;
+    Some(match dice.roll(10) {
+        0 => return None,
+        1 => Value::Bool(digits > 0),
+        2 => Value::I64(one_of(dice, [digits, i64::MIN, i64::MAX, (1 << 53) + 1])),
+        3 => Value::U64(one_of(dice, [digits.unsigned_abs(), u64::MAX])),
+        4 => Value::F32(one_of(dice, [digits as f32 / 8.0, 0.1, f32::NAN])),
+        5 => Value::String(one_of(dice, ["", "3 号泵", "a,\"b\"\n"]).into()),
+        6 => Value::Bytes([0, 255, digits as u8].as_slice().into()),
+        7 => Value::F64(one_of(dice, [f64::NAN, f64::INFINITY, -0.0, f64::MIN_POSITIVE / 2.0])),
+        _ => Value::F64(digits as f64 / 8.0),
+    })
+}
 
-    fn row(&mut self, point: PointId) -> (PointId, Time, Option<Value>, Quality) {
-        let quality = [Quality::GOOD, Quality::GOOD, Quality::UNCERTAIN, Quality::BAD][self.roll(4) as usize];
-        (point, self.time(), self.value(), quality)
-    }
+fn row(dice: &mut Dice, point: PointId) -> (PointId, Time, Option<Value>, Quality) {
+    let quality = one_of(dice, [Quality::GOOD, Quality::GOOD, Quality::UNCERTAIN, Quality::BAD]);
+    (point, time(dice), value(dice), quality)
 }
 
 /// One row as text, so that NaN equals itself and -0.0 is not 0.0.
@@ -153,14 +144,14 @@ fn a_thousand_histories_are_the_same_as_parquet() {
     let found = node.runtime.scope(org, caller).plant.points_by_object(&objects);
     let points: Vec<PointId> = found.into_iter().map(|point| point.unwrap().id).collect();
     let historian = node.historian.clone();
-    let mut dice = Dice(20_261_130);
+    let mut dice = Dice::new(20_261_130);
     node.block_on(async {
         let (mut sequence, mut forms) = (0, 0);
         for round in 0..6 {
             for chunk in points.chunks(100) {
                 let rows: Vec<_> =
                     chunk.iter().flat_map(|p| (0..dice.roll(12)).map(|_| *p).collect::<Vec<_>>()).collect();
-                let rows: Vec<_> = rows.into_iter().map(|point| dice.row(point)).collect();
+                let rows: Vec<_> = rows.into_iter().map(|point| row(&mut dice, point)).collect();
                 let header = BatchHeader {
                     source: SourceId(4_000_000),
                     epoch: 1,
@@ -177,7 +168,7 @@ fn a_thousand_histories_are_the_same_as_parquet() {
                 2 | 4 => drop(historian.compact().await.unwrap()),
                 3 => {
                     let some = points.iter().copied().filter(|point| point.0 % 7 == 0).collect();
-                    let span = Scope { points: some, from: dice.time(), to: Time::MAX };
+                    let span = Scope { points: some, from: time(&mut dice), to: Time::MAX };
                     historian.delete(span, "test", "a test").await.unwrap();
                 }
                 _ => {}

@@ -1,6 +1,7 @@
 //! Line protocol at its door: what clients of InfluxDB 1 and 2 send is stored, and what cannot be is named.
 
 use access::Role;
+use base64::prelude::{BASE64_STANDARD, Engine};
 use serde_json::{Value, json};
 use std::io::Write;
 
@@ -108,7 +109,7 @@ fn only_who_may_and_only_at_home() {
     // A token for the writer, by each way that clients send it.
     let made = a.post("/tokens", json!({ "name": "telegraf", "role": "engineer" }));
     let token = made["token"].as_str().unwrap();
-    let basic = format!("Basic {}", base64(format!("telegraf:{token}").as_bytes()));
+    let basic = format!("Basic {}", BASE64_STANDARD.encode(format!("telegraf:{token}")));
     for (number, header) in [format!("Token {token}"), format!("Bearer {token}"), basic].iter().enumerate() {
         let line = format!("m f={number} {}", number + 10);
         let headers = [("authorization", header.as_str())];
@@ -118,17 +119,6 @@ fn only_who_may_and_only_at_home() {
     a.send("DELETE", &format!("/tokens/{}", made["id"].as_str().unwrap()), None);
     let headers = [("authorization", &*format!("Token {token}"))];
     assert_eq!(write(&node.anybody(), "/write", &headers, b"m f=1 1").0, 401);
-}
-
-fn base64(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let digits = |three: &[u8]| {
-        let word =
-            three.iter().chain([&0, &0]).take(3).fold(0_usize, |word, byte| word << 8 | usize::from(*byte));
-        let all = [18, 12, 6, 0].map(|shift| char::from(DIGITS[word >> shift & 63]));
-        all.into_iter().take(three.len() + 1).chain("==".chars().take(3 - three.len())).collect::<String>()
-    };
-    bytes.chunks(3).map(digits).collect()
 }
 
 #[test]

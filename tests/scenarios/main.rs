@@ -24,6 +24,7 @@ mod peers;
 mod postgres;
 mod power;
 mod process;
+mod python;
 mod soak;
 mod sql;
 mod sql_postgres;

@@ -111,6 +111,9 @@ fn conditions_go_down_and_change_no_answer() {
         "'2026-01-01T00:00:01Z' >= time",
         "time between '2026-01-01T00:00:00Z' and '2026-01-01T00:00:01Z'",
         "time = '2026-01-01T00:00:01Z'",
+        "cast(time as date) = '2026-01-01'",
+        "cast(time as date) < '2026-01-01'",
+        "date '2025-12-31' < cast(time as date)",
         "time < '2026-01-01T00:00:01Z' or value > 3",
         "value > 1 and time <> '2026-01-01T00:00:02Z'",
         "false",
@@ -282,6 +285,8 @@ fn sums_from_summaries_are_the_sums_of_the_rows() {
         "where point like '%dense%' and time between '2026-01-01T05:00:00Z' and '2026-01-01T05:00:00Z'",
         "where point in ('m.t.before.f', 'm.t.sparse.f', 'empty') and time < '2026-01-01'",
         "where point = 'nobody'",
+        "where cast(time as date) = '1969-12-31'",
+        "where cast(time as date) >= '2026-01-02'",
     ];
     let groups = [
         "",

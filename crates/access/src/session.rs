@@ -70,6 +70,13 @@ pub struct Identity {
     pub by_token: bool,
 }
 
+impl Identity {
+    /// As handles know who asks.
+    pub fn caller(&self) -> sdk::Caller {
+        sdk::Caller { name: actor(&self.name), user: Some(self.user), permissions: self.permissions.clone() }
+    }
+}
+
 /// A session that was just opened: the only time its token is there.
 #[derive(Debug, Clone)]
 pub struct Session {

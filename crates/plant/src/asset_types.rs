@@ -21,6 +21,11 @@ impl PlantModel {
         self.page(org, query).await
     }
 
+    /// All asset types, in the order of birth.
+    pub async fn all_asset_types(&self, org: OrgId) -> Result<Vec<Stored<AssetType>>, Fault> {
+        self.all(org, Query::default()).await
+    }
+
     /// Adds an asset type.
     ///
     /// # Errors

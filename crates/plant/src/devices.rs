@@ -50,6 +50,11 @@ impl PlantModel {
         self.page(org, query).await
     }
 
+    /// All devices of an organisation, in the order of birth.
+    pub async fn all_devices(&self, org: OrgId) -> Result<Vec<Stored<Device>>, Fault> {
+        self.all(org, Query::default()).await
+    }
+
     /// Every device of the node, for start-up.
     pub async fn devices_of_all_orgs(&self) -> Result<Vec<(OrgId, Stored<Device>)>, Fault> {
         let mut query = Query { limit: Query::LIMIT_MAX, ..Query::default() };

@@ -136,11 +136,11 @@ fn check_address(
     if native == point.value_type {
         return Ok(verdict);
     }
-    let offered = type_name(native);
+    let offered = native.name();
     let detail = format!(
         "`{}` gives {offered} values, not {}: set the type to {offered}, or change the address",
         verdict.canonical,
-        type_name(point.value_type)
+        point.value_type.name()
     );
     Err(Fault::new("point.type-mismatch", detail)
         .arg("address", verdict.canonical.as_str())
@@ -179,17 +179,4 @@ fn check_write(
         return Err(Fault::new(codes::INVALID, detail).at(format!("{place}/per_minute")));
     }
     Ok(())
-}
-
-/// As the API writes it.
-pub(crate) fn type_name(value_type: ValueType) -> &'static str {
-    match value_type {
-        ValueType::Bool => "bool",
-        ValueType::I64 => "i64",
-        ValueType::U64 => "u64",
-        ValueType::F32 => "f32",
-        ValueType::F64 => "f64",
-        ValueType::String => "string",
-        ValueType::Bytes => "bytes",
-    }
 }

@@ -16,7 +16,7 @@ use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext
 use datafusion::physical_expr::create_physical_expr;
 use historian::Historian;
 use plant::PlantModel;
-use types::{Asset, Device, Fault, ObjectId, OrgId, PointId, Query, Stored, ValueType};
+use types::{Asset, Fault, ObjectId, OrgId, PointId, Stored};
 
 /// Names and meanings of the columns that say which point it is; the same in every table of samples.
 pub(crate) const COLUMNS: [(&str, &str); 9] = [
@@ -71,26 +71,12 @@ impl Places {
     }
 }
 
-/// All devices of an organisation.
-pub(crate) async fn all_devices(plant: &PlantModel, org: OrgId) -> Result<Vec<Stored<Device>>, Fault> {
-    let mut query = Query { limit: Query::LIMIT_MAX, ..Query::default() };
-    let mut items = Vec::new();
-    loop {
-        let page = plant.devices(org, query.clone()).await?;
-        items.extend(page.items);
-        match page.next {
-            Some(next) => query.after = Some(next),
-            None => return Ok(items),
-        }
-    }
-}
-
 impl Book {
     async fn read(plant: &PlantModel, org: OrgId) -> Result<Book, Fault> {
         let revision = plant.revision();
         let places = Places::of(&plant.asset_tree(org).await?);
         let devices: HashMap<ObjectId, String> =
-            all_devices(plant, org).await?.into_iter().map(|device| (device.id, device.body.name)).collect();
+            plant.all_devices(org).await?.into_iter().map(|device| (device.id, device.body.name)).collect();
         let points = plant.points(org, &plant::PointQuery { limit: usize::MAX, ..Default::default() });
         let device = |point: &types::Point| point.device.and_then(|id| devices.get(&id));
         let text = |of: &dyn Fn(&types::CataloguedPoint) -> Option<String>| -> ArrayRef {
@@ -113,7 +99,7 @@ impl Book {
             text(&|p| p.point.asset.and_then(|id| places.name(id)).map(str::to_string)),
             text(&|p| p.point.asset.and_then(|id| places.path(id)).map(str::to_string)),
             text(&|p| Some(p.point.unit.clone())),
-            text(&|p| Some(type_name(p.point.value_type).to_string())),
+            text(&|p| Some(p.point.value_type.name().to_string())),
         ];
         let columns = RecordBatch::try_new(SCHEMA.clone(), columns).map_err(|error| {
             Fault::new(types::codes::INTERNAL, format!("points do not make columns ({error}): report this"))
@@ -177,19 +163,6 @@ pub(crate) fn is_about_points(condition: &Expr) -> bool {
         && !condition.is_volatile()
         && !condition.exists(asks_others).unwrap_or(true)
         && columns.iter().all(|column| SCHEMA.column_with_name(&column.name).is_some())
-}
-
-/// As in the API.
-pub(crate) fn type_name(of: ValueType) -> &'static str {
-    match of {
-        ValueType::Bool => "bool",
-        ValueType::I64 => "i64",
-        ValueType::U64 => "u64",
-        ValueType::F32 => "f32",
-        ValueType::F64 => "f64",
-        ValueType::String => "string",
-        ValueType::Bytes => "bytes",
-    }
 }
 
 /// What tables of points and samples stand on: the points are looked up when a table is read, not when it is made.

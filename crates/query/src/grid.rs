@@ -4,8 +4,8 @@ use datafusion::common::ScalarValue;
 use datafusion::logical_expr::Expr;
 use types::Time;
 
-/// Nanoseconds of a day.
-const DAY_NS: i64 = 86_400_000_000_000;
+use crate::span::DAY_NS;
+
 /// The first Monday of 1970.
 const MONDAY_NS: i64 = 4 * DAY_NS;
 

@@ -270,7 +270,7 @@ pub(crate) fn value_column(column: usize, section: &Section, rows: usize) -> Res
     let values = &section.values;
     let nothing = |of: &DataType| cast(&NullArray::new(rows), of);
     Ok(match (VALUE_COLUMNS[column].0, values) {
-        ("value", _) => figures(section, rows)?,
+        ("value", _) => Arc::new(figures(section)),
         ("float", Values::F64(values)) => Arc::new(Float64Array::from(values.clone())),
         ("float", Values::F32(values)) => {
             Arc::new(values.iter().map(|value| Some(f64::from(*value))).collect::<Float64Array>())
@@ -292,21 +292,21 @@ pub(crate) fn value_column(column: usize, section: &Section, rows: usize) -> Res
     })
 }
 
-/// What can be reckoned with.
-fn figures(section: &Section, rows: usize) -> Result<ArrayRef> {
+/// What can be reckoned with, one a row: as summaries have it.
+pub(crate) fn figures(section: &Section) -> Float64Array {
     let all_good = section.quality.0.is_empty();
     let usable = |value: f64, quality: Quality| (!quality.is_bad() && !value.is_nan()).then_some(value);
-    fn column(values: impl Iterator<Item = Option<f64>>) -> ArrayRef {
-        Arc::new(values.collect::<Float64Array>())
+    fn column(values: impl Iterator<Item = Option<f64>>) -> Float64Array {
+        values.collect()
     }
     let qualities = || section.quality.iter();
-    Ok(match &section.values {
-        Values::Absent(_) | Values::String(_) | Values::Bytes(_) => Arc::new(Float64Array::new_null(rows)),
+    match &section.values {
+        Values::Absent(_) | Values::String(_) | Values::Bytes(_) => Float64Array::new_null(section.len()),
         Values::F64(values) if all_good && !values.iter().any(|value| value.is_nan()) => {
-            Arc::new(Float64Array::from(values.clone()))
+            Float64Array::from(values.clone())
         }
         Values::I64(values) if all_good => {
-            Arc::new(Float64Array::from_iter_values(values.iter().map(|value| *value as f64)))
+            Float64Array::from_iter_values(values.iter().map(|value| *value as f64))
         }
         Values::F64(values) => column(values.iter().zip(qualities()).map(|(v, q)| usable(*v, q))),
         Values::F32(values) => column(values.iter().zip(qualities()).map(|(v, q)| usable(f64::from(*v), q))),
@@ -315,5 +315,5 @@ fn figures(section: &Section, rows: usize) -> Result<ArrayRef> {
         Values::Bool(values) => {
             column(values.iter().zip(qualities()).map(|(v, q)| usable(f64::from(u8::from(*v)), q)))
         }
-    })
+    }
 }

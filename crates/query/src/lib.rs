@@ -7,21 +7,25 @@
 //!
 //! What a caller may not see does not exist for it: the tables are made for its organisation, and of its own handles.
 
+mod aggregates;
 mod book;
+mod describe;
 mod exec;
 mod fault;
 pub mod format;
 mod grid;
 mod history;
 mod made;
+mod mend;
 pub mod postgres;
 mod push;
 mod span;
 mod stop;
 mod sums;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -38,7 +42,7 @@ use datafusion::execution::memory_pool::{GreedyMemoryPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::{SendableRecordBatchStream, SessionState, SessionStateBuilder};
 use datafusion::prelude::{SQLOptions, SessionConfig, SessionContext};
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 use historian::Historian;
 use plant::PlantModel;
 use sdk::{Scope, View};
@@ -51,6 +55,7 @@ use crate::fault::{fault_of, too_long};
 use crate::history::History;
 use crate::stop::Stoppable;
 
+pub use crate::describe::{ColumnView, FunctionView, TableView, functions};
 pub use crate::made::VIEW_ROWS_MAX;
 
 /// Memory of one query for what it must hold: groups, sorts, the smaller side of a join. Beyond, it stops with an error.
@@ -151,10 +156,15 @@ impl Sql {
         let mut template = SessionStateBuilder::new()
             .with_config(config)
             .with_default_features()
+            .with_analyzer_rules(mend::analysis())
+            .with_optimizer_rules(mend::optimization())
             .with_optimizer_rule(Arc::new(push::SumsFromSummaries))
             .build();
         for name in UNBOUNDED {
             template.deregister_udf(name).map_err(std::io::Error::other)?;
+        }
+        for aggregate in aggregates::mended() {
+            template.register_udaf(aggregate).map_err(std::io::Error::other)?;
         }
         let (books, at_work) = (Arc::default(), Arc::new(Semaphore::new(QUERIES_MAX)));
         let inner = Inner { historian, plant, views, books, template, threads: Some(threads), at_work };
@@ -169,21 +179,32 @@ impl Sql {
         let threads = self.inner.threads.as_ref().ok_or_else(stopped)?;
         let permit = self.inner.at_work.clone().acquire_owned().await.map_err(|_| stopped())?;
         let (begun, begins) = oneshot::channel();
-        let (batches, answer) = mpsc::channel(BATCHES_AHEAD_MAX);
+        let (batches, mut answer) = mpsc::channel(BATCHES_AHEAD_MAX);
         let (this, scope, sql) = (self.clone(), scope.clone(), sql.to_string());
         threads.spawn(async move {
             let _at_work = permit;
             let work = this.run(scope, sql, begun, batches.clone());
-            let in_time = tokio::time::timeout(TIME_MAX, work);
-            tokio::select! {
+            let work = AssertUnwindSafe(work).catch_unwind();
+            let fault = tokio::select! {
                 // Nobody waits for the answer any more: dropping the work ends it.
-                () = batches.closed() => {}
-                done = in_time => if done.is_err() {
-                    let _nobody_waits = batches.try_send(Err(too_long()));
+                () = batches.closed() => return,
+                done = tokio::time::timeout(TIME_MAX, work) => match done {
+                    Ok(Ok(())) => return,
+                    Ok(Err(_panic)) => broken(),
+                    Err(_elapsed) => too_long(),
                 },
-            }
+            };
+            // Waits for its place: an answer that ends early and does not say so would be taken as whole.
+            let _nobody_waits = batches.send(Err(fault)).await;
         });
-        let schema = begins.await.map_err(|_| stopped())??;
+        let schema = match begins.await {
+            Ok(begun) => begun?,
+            // It ended before it began, and says why where batches come.
+            Err(_) => match answer.recv().await {
+                Some(Err(fault)) => return Err(fault),
+                _ => return Err(stopped()),
+            },
+        };
         Ok(Answer { schema, batches: answer })
     }
 
@@ -283,95 +304,18 @@ impl Sql {
     }
 }
 
-/// A table as people and programs see it.
-#[derive(Debug, Clone, serde::Serialize, utoipa::ToSchema)]
-pub struct TableView {
-    /// As it is named in a statement.
-    pub name: String,
-    /// One line, English.
-    pub summary: String,
-    /// Left to right.
-    pub columns: Vec<ColumnView>,
-}
-
-/// A column of a table.
-#[derive(Debug, Clone, serde::Serialize, utoipa::ToSchema)]
-pub struct ColumnView {
-    /// Name.
-    pub name: String,
-    /// See [`format::column_type`].
-    #[serde(rename = "type")]
-    pub of: &'static str,
-    /// What it means; may be empty.
-    pub summary: String,
-}
-
-/// A function of ours.
-#[derive(Debug, Clone, serde::Serialize, utoipa::ToSchema)]
-pub struct FunctionView {
-    /// Name.
-    pub name: &'static str,
-    /// How it is written.
-    pub usage: &'static str,
-    /// One line, English.
-    pub summary: &'static str,
-}
-
-/// The functions that are there beside those of the engine.
-pub fn functions() -> Vec<FunctionView> {
-    Vec::new()
-}
-
-impl Sql {
-    /// The tables as this caller sees them.
-    pub fn describe(&self, scope: &Scope) -> Vec<TableView> {
-        let inner = &self.inner;
-        let meanings: HashMap<&str, &str> = book::COLUMNS
-            .into_iter()
-            .chain(history::VALUE_COLUMNS)
-            .chain([("time", "when it was true, UTC")])
-            .collect();
-        let views = self.tables(scope).into_iter().map(|(schema, name, table)| {
-            let view = inner.views.iter().find(|view| view.name == format!("{schema}.{name}"));
-            let columns = table
-                .schema()
-                .fields()
-                .iter()
-                .map(|field| ColumnView {
-                    name: field.name().clone(),
-                    of: format::column_type(field.data_type()),
-                    summary: match view {
-                        Some(_) => String::new(),
-                        None => {
-                            meanings.get(field.name().as_str()).map(ToString::to_string).unwrap_or_default()
-                        }
-                    },
-                })
-                .collect();
-            let name = if schema == SCHEMA { name.to_string() } else { format!("{schema}.{name}") };
-            TableView { summary: view.map_or(summary(&name), |view| view.summary).into(), name, columns }
-        });
-        views.collect()
-    }
-}
-
-fn summary(table: &str) -> &'static str {
-    match table {
-        "samples" => "Every current row of every point",
-        "latest" => "The newest value of every point",
-        "points" => "Every point",
-        "assets" => "Places and machines",
-        "devices" => "What speaks a protocol",
-        _ => "",
-    }
-}
-
 /// Consumers of memory that an error names.
 const CONSUMERS_NAMED: NonZeroUsize = NonZeroUsize::MIN;
 
 /// No statement may change anything, read a file, or set what outlives it.
 fn questions_only() -> SQLOptions {
     SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false)
+}
+
+fn broken() -> Fault {
+    let detail =
+        "the query broke off because of a fault of ours: ask in another way, see the log, and report it";
+    Fault::new(codes::INTERNAL, detail)
 }
 
 fn stopped() -> Fault {

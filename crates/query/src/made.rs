@@ -15,9 +15,9 @@ use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 use plant::PlantModel;
 use sdk::{BoxFuture, Column, ColumnType, Scope, View};
-use types::{Asset, AssetType, Fault, Label, Latest, OrgId, Query, Stored, Time, Value, ValueType};
+use types::{Asset, Fault, Label, Latest, OrgId, Query, Stored, Time, Value, ValueType};
 
-use crate::book::{self, Places, Scene, all_devices, is_about_points};
+use crate::book::{self, Places, Scene, is_about_points};
 use crate::fault::refusal;
 use crate::history::{time_type, times, value_fields};
 
@@ -195,7 +195,7 @@ pub(crate) fn assets(plant: PlantModel, org: OrgId) -> Made {
         Box::pin(async move {
             let tree: Vec<Stored<Asset>> = plant.asset_tree(org).await?;
             let places = Places::of(&tree);
-            let types = asset_types(&plant, org).await?;
+            let types = plant.all_asset_types(org).await?;
             let key = |asset: &Asset| {
                 let id = asset.asset_type?;
                 types.iter().find(|stored| stored.id == id).map(|stored| stored.body.key.clone())
@@ -215,20 +215,6 @@ pub(crate) fn assets(plant: PlantModel, org: OrgId) -> Made {
     })
 }
 
-/// All asset types of an organisation.
-pub(crate) async fn asset_types(plant: &PlantModel, org: OrgId) -> Result<Vec<Stored<AssetType>>, Fault> {
-    let mut query = Query { limit: Query::LIMIT_MAX, ..Query::default() };
-    let mut items = Vec::new();
-    loop {
-        let page = plant.asset_types(org, query.clone()).await?;
-        items.extend(page.items);
-        match page.next {
-            Some(next) => query.after = Some(next),
-            None => return Ok(items),
-        }
-    }
-}
-
 /// `devices`: what speaks a protocol. Their configuration is not shown: it may hold addresses and names of accounts.
 pub(crate) fn devices(plant: PlantModel, org: OrgId) -> Made {
     let mut fields = ["device_id", "device", "driver"].map(text).to_vec();
@@ -238,7 +224,7 @@ pub(crate) fn devices(plant: PlantModel, org: OrgId) -> Made {
     table("devices", Arc::new(Schema::new(fields)), move || {
         let plant = plant.clone();
         Box::pin(async move {
-            let all = all_devices(&plant, org).await?;
+            let all = plant.all_devices(org).await?;
             let added = all.iter().map(|d| d.body.added.map(|time| time.0));
             Ok(vec![
                 texts(&all, |d| Some(d.id.to_string())),

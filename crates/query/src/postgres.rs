@@ -280,7 +280,7 @@ impl StartupHandler for Startup {
                 let password = password.into_password()?.password;
                 let name = LoginInfo::from_client_info(client).user().unwrap_or_default().to_string();
                 self.let_in(name, password.to_string()).await?;
-                datafusion_postgres_timeout(client);
+                limit_planning(client);
                 self.make_cancellable(client);
                 finish_authentication(client, &server_parameters()).await?;
             }
@@ -290,7 +290,7 @@ impl StartupHandler for Startup {
     }
 }
 
-fn datafusion_postgres_timeout<C: ClientInfo + ?Sized>(client: &mut C) {
+fn limit_planning<C: ClientInfo + ?Sized>(client: &mut C) {
     let limit_ms = TIME_MAX.as_millis().to_string();
     client.metadata_mut().insert("statement_timeout_ms".into(), limit_ms);
 }

@@ -1,8 +1,12 @@
 //! Conditions on `time` that become the span that is read. Pure.
 
+use datafusion::arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
 use datafusion::logical_expr::{BinaryExpr, Expr, Operator};
 use types::Time;
+
+/// Nanoseconds of a day.
+pub(crate) const DAY_NS: i64 = 86_400_000_000_000;
 
 /// From a time on, up to another without it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +28,12 @@ impl Span {
             Expr::BinaryExpr(BinaryExpr { left, op: Operator::And, right }) => {
                 Some(Span::of(left)?.and(Span::of(right)?))
             }
+            Expr::BinaryExpr(BinaryExpr { left, op, right }) if is_day(left) => {
+                Span::of_days(*op, day(right)?)
+            }
+            Expr::BinaryExpr(BinaryExpr { left, op, right }) if is_day(right) => {
+                Span::of_days(op.swap()?, day(left)?)
+            }
             Expr::BinaryExpr(BinaryExpr { left, op, right }) => match (is_time(left), is_time(right)) {
                 (true, false) => Span::compared(*op, instant(right)?),
                 (false, true) => Span::compared(op.swap()?, instant(left)?),
@@ -37,6 +47,20 @@ impl Span {
         }
     }
 
+    /// Of a comparison of the day that a time is in.
+    fn of_days(op: Operator, begins: i64) -> Option<Span> {
+        let ends = Time(begins.checked_add(DAY_NS)?);
+        let begins = Time(begins);
+        Some(match op {
+            Operator::Gt => Span { from: ends, ..Span::ALL },
+            Operator::GtEq => Span { from: begins, ..Span::ALL },
+            Operator::Lt => Span { to: begins, ..Span::ALL },
+            Operator::LtEq => Span { to: ends, ..Span::ALL },
+            Operator::Eq => Span { from: begins, to: ends },
+            _ => return None,
+        })
+    }
+
     fn compared(op: Operator, ns: i64) -> Option<Span> {
         let after = || ns.checked_add(1).map(Time);
         Some(match op {
@@ -47,6 +71,19 @@ impl Span {
             Operator::Eq => Span { from: Time(ns), to: after()? },
             _ => return None,
         })
+    }
+}
+
+/// `cast(time as date)`, in UTC.
+fn is_day(side: &Expr) -> bool {
+    matches!(side, Expr::Cast(cast) if cast.field.data_type() == &DataType::Date32 && is_time(&cast.expr))
+}
+
+/// A constant day: its first instant, in ns UTC.
+fn day(side: &Expr) -> Option<i64> {
+    match side {
+        Expr::Literal(ScalarValue::Date32(Some(days)), _) => i64::from(*days).checked_mul(DAY_NS),
+        _ => None,
     }
 }
 

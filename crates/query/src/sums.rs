@@ -16,12 +16,12 @@ use datafusion::logical_expr::{Expr, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 use futures_util::StreamExt;
 use historian::{Historian, RangeQuery, Summary, TrendQuery};
-use types::{PointId, Section, Time, Values};
+use types::{PointId, Section, Time};
 
 use crate::book::{self, Book, Scene};
 use crate::exec::PointsExec;
 use crate::grid::Grid;
-use crate::history::{external, time_type};
+use crate::history::{external, figures, time_type};
 use crate::span::Span;
 
 /// Points of one reading at most.
@@ -320,12 +320,14 @@ impl Tasks {
         let sections = historian.range(query).await.map_err(external)?;
         let rows: usize = sections.iter().map(Section::len).sum();
         let mut found: Vec<Found> = Vec::new();
-        for (time, figure) in sections.iter().flat_map(figures) {
-            let start = grid.and_then(|grid| grid.start(time));
-            let tally = Tally::of_row(time, figure);
-            match found.last_mut() {
-                Some((_, before, whole)) if *before == start => whole.join(tally),
-                _ => found.push((place, start, tally)),
+        for section in &sections {
+            for (time, figure) in section.times.iter().zip(&figures(section)) {
+                let start = grid.and_then(|grid| grid.start(*time));
+                let tally = Tally::of_row(*time, figure);
+                match found.last_mut() {
+                    Some((_, before, whole)) if *before == start => whole.join(tally),
+                    _ => found.push((place, start, tally)),
+                }
             }
         }
         let last = sections.last().and_then(|section| section.times.last());
@@ -334,22 +336,6 @@ impl Tasks {
         }
         Ok(found)
     }
-}
-
-/// Times and figures of rows, as summaries have them.
-fn figures(section: &Section) -> impl Iterator<Item = (Time, Option<f64>)> + '_ {
-    let figure = |row: usize| match &section.values {
-        Values::Absent(_) | Values::String(_) | Values::Bytes(_) => None,
-        Values::Bool(v) => Some(f64::from(u8::from(v[row]))),
-        Values::I64(v) => Some(v[row] as f64),
-        Values::U64(v) => Some(v[row] as f64),
-        Values::F32(v) => Some(f64::from(v[row])),
-        Values::F64(v) => Some(v[row]),
-    };
-    let rows = section.times.iter().zip(section.quality.iter()).enumerate();
-    rows.map(move |(row, (time, quality))| {
-        (*time, figure(row).filter(|value| !quality.is_bad() && !value.is_nan()))
-    })
 }
 
 fn batch(found: &[Found], reading: &Reading) -> Result<RecordBatch> {

@@ -8,10 +8,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use base64::Engine;
-use sdk::{
-    Caller,
-    http::{Permission, Problem},
-};
+use sdk::http::{Permission, Problem};
 use types::{Fault, codes};
 
 use crate::node::Node;
@@ -53,11 +50,7 @@ pub(crate) async fn check(State(gate): State<Gate>, mut request: Request, next: 
         Ok(identity) => identity,
         Err(fault) => return Problem::from(fault).into_response(),
     };
-    let caller = Caller {
-        name: format!("user:{}", identity.name),
-        user: Some(identity.user),
-        permissions: identity.permissions.clone(),
-    };
+    let caller = identity.caller();
     if !caller.may(gate.permission) {
         let needed = serde_json::to_value(gate.permission).unwrap_or_default();
         let needed = needed.as_str().unwrap_or_default().to_string();

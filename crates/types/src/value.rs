@@ -26,6 +26,19 @@ pub enum ValueType {
 }
 
 impl ValueType {
+    /// As the API and drivers' addresses write it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            ValueType::Bool => "bool",
+            ValueType::I64 => "i64",
+            ValueType::U64 => "u64",
+            ValueType::F32 => "f32",
+            ValueType::F64 => "f64",
+            ValueType::String => "string",
+            ValueType::Bytes => "bytes",
+        }
+    }
+
     /// Whether a trend can be drawn of it.
     pub const fn is_numeric(self) -> bool {
         !matches!(self, ValueType::String | ValueType::Bytes)

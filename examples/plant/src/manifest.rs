@@ -113,10 +113,10 @@ impl Manifest {
                 map.rows.iter().map(|row| self.row(device, map, row)).collect()
             }
             Link::Opcua { .. } => self.named_rows(device, |asset, key, of| {
-                format!("nsu={};s={asset}/{key} {}", driver_opcua::sim::NAMESPACE, word(of))
+                format!("nsu={};s={asset}/{key} {}", driver_opcua::sim::NAMESPACE, of.name())
             }),
             Link::Mqtt { .. } => {
-                self.named_rows(device, |_, key, of| format!("telemetry:{key} {}", word(of)))
+                self.named_rows(device, |_, key, of| format!("telemetry:{key} {}", of.name()))
             }
         }
     }
@@ -189,19 +189,6 @@ impl Manifest {
             parse(text).ok_or_else(|| ManifestError::Hole { map: map.key.clone(), text: text.clone() })
         };
         map.holes.iter().map(hole).collect()
-    }
-}
-
-/// The type as drivers write it in an address.
-fn word(of: ValueType) -> &'static str {
-    match of {
-        ValueType::Bool => "bool",
-        ValueType::I64 => "i64",
-        ValueType::U64 => "u64",
-        ValueType::F32 => "f32",
-        ValueType::F64 => "f64",
-        ValueType::String => "string",
-        ValueType::Bytes => "bytes",
     }
 }
 

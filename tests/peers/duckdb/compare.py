@@ -96,8 +96,6 @@ def place(row, floats):
 
 def equal(a, b):
     if isinstance(a, float) and isinstance(b, float):
-        # known.sql: the greatest of nothing but -inf.
-        a, b = (math.copysign(math.inf, v) if abs(v) == sys.float_info.max else v for v in (a, b))
         if math.isnan(a) or math.isnan(b):
             return math.isnan(a) and math.isnan(b)
         return a == b or math.isclose(a, b, rel_tol=TOLERANCE, abs_tol=TOLERANCE)

@@ -178,6 +178,8 @@ class Query:
             lambda: f"{t} <> {low}",
             lambda: f"{t} in ({low}, {high})",
             lambda: f"{t} = {low}",
+            lambda: f"{low} = {t}",
+            lambda: f"cast({t} as date) = date '{iso(first)[:10]}'",
             lambda: f"date_trunc('day', {t}) = date_trunc('day', timestamptz {text(iso(first))})",
             lambda: f"date_part('hour', {t}) between {self.dice.randrange(12)} and {self.dice.randrange(12, 24)}",
             lambda: f"{t} + interval '{self.pick('1 hour', '1 day', '90 minutes')}' > {low}",
@@ -205,6 +207,8 @@ class Query:
             lambda: f"{self.pick('', 'not ')}{a}boolean",
             lambda: f"{a}boolean is {self.pick('', 'not ')}true",
             lambda: f"{a}text {self.pick('=', '<>', '<', '>=')} {text(one)}",
+            lambda: f"{text(one)} = {a}text",
+            lambda: f"cast(floor({self.modest(a)}) as bigint) = {self.pick(0, 1, 3)}",
             lambda: f"{a}text like {text('%' + one[:2] + '_%')}",
             lambda: f"{a}text in ({', '.join(map(text, self.some(self.words.texts or ['x'], 1, 3)))})",
             lambda: f"{a}quality {self.pick('=', '<>')} 0",
@@ -236,19 +240,19 @@ class Query:
             f"greatest({a}value, 0)", f"least({a}value, 10.5)", f"nullif({a}value, 1)", f"{a}value % 3",
         )
 
-    def number(self, a=""):
-        """A figure that is no NaN; it may be infinite."""
-        return self.pick(f"{a}value", f"{a}value", f"abs({a}value)", f"{a}value * 2 + 1", f"{a}value / 3", self.modest(a))
-
     def exact(self, a=""):
         return a + self.pick("integer", "unsigned", "boolean", "text", "time", "name", "quality")
 
     def modest(self, a=""):
         return f"case when abs({a}value) < 1e6 then {a}value end"
 
+    def unruly(self, a=""):
+        """Sums of it do not depend on their order."""
+        return f"case when abs({a}float) < 1e6 or abs({a}float) = 'inf'::double or isnan({a}float) then {a}float end"
+
     def whole(self, a=""):
         return self.pick(
-            f"{a}integer % 1000", f"cast({a}unsigned % 1000 as bigint)", f"abs({a}integer % 7)", f"length({a}text)",
+            f"{a}integer % 1000", f"{a}unsigned % 1000", f"idiv({a}unsigned, 1000)", f"abs({a}integer % 7)", f"length({a}text)",
             f"idiv({a}integer, {self.pick(3, 10, 1000)})",
             f"case when {a}boolean then 1 else 0 end", f"case when {a}value > 0 then 1 when {a}value < 0 then -1 end",
             f"cast(date_part('{self.pick('hour', 'minute', 'dow', 'doy', 'day', 'month', 'week')}', {a}time) as bigint)",
@@ -298,7 +302,7 @@ class Query:
             lambda: f"sum({self.figure(a)})", lambda: f"sum({a}value)", lambda: f"sum({self.whole(a)})",
             lambda: f"avg({self.figure(a)})", lambda: f"avg({a}value)", lambda: f"avg({self.whole(a)})",
             lambda: f"{self.pick('min', 'max')}({a}value)", lambda: f"{self.pick('min', 'max')}({self.exact(a)})",
-            lambda: f"{self.pick('min', 'max')}({self.whole(a)})", lambda: f"{self.pick('min', 'max')}({self.number(a)})",
+            lambda: f"{self.pick('min', 'max')}({self.whole(a)})", lambda: f"{self.pick('min', 'max')}({self.figure(a)})",
             lambda: f"{self.pick('stddev', 'stddev_pop', 'var_samp', 'var_pop')}({self.modest(a)})",
             lambda: f"{self.pick('bool_and', 'bool_or')}({self.truth(a)})",
             lambda: f"count(*) filter (where {self.truth(a)})", lambda: f"sum({a}value) filter (where {self.truth(a)})",
@@ -391,15 +395,15 @@ class Query:
             lambda: f"row_number() over ({within})",
             lambda: f"{self.pick('lag', 'lead')}({a}{self.pick('value', 'text', 'time', 'integer')}, {self.dice.randint(1, 3)}) over ({within})",
             lambda: f"sum({self.modest(a)}) over ({of_point}{frame})",
-            lambda: f"avg({self.modest(a)}) over ({of_point}{frame})",
-            lambda: f"{self.pick('min', 'max')}({self.number(a)}) over ({within}{frame})",
+            lambda: f"{self.pick('sum', 'avg')}({self.unruly(a)}) over ({of_point}{frame})",
+            lambda: f"{self.pick('min', 'max')}({self.figure(a)}) over ({within}{frame})",
             lambda: f"count({a}value) over ({within}{frame})",
             lambda: f"{self.pick('first_value', 'last_value')}({a}value) over ({within}{frame})",
             lambda: f"{self.pick('rank', 'dense_rank')}() over (partition by {a}type order by {self.by([self.exact(a)])})",
             lambda: f"ntile({self.dice.randint(2, 5)}) over ({within})",
             lambda: f"sum({self.whole(a)}) over ({groups})",
             lambda: f"count(*) over ({groups})",
-            lambda: f"{self.pick('sum', 'avg', 'max')}({self.modest(a)}) over ({span})",
+            lambda: f"{self.pick('sum', 'avg', 'max')}({self.pick(self.modest(a), self.unruly(a))}) over ({span})",
             lambda: f"{a}value - lag({a}value) over ({within})",
         )()
 

@@ -2,6 +2,7 @@
 
 pub(crate) mod binary;
 pub(crate) mod client;
+pub(crate) mod dice;
 pub(crate) mod node;
 
 /// A folder of its own for one test, removed when it passes.

@@ -7,7 +7,6 @@ use types::{CataloguedPoint, Device, Fault, ObjectId, OrgId, Point, Query, codes
 use super::cell::{guarded, states_text};
 use super::column::{COLUMNS, Column};
 use super::places::Places;
-use crate::point_check::type_name;
 use crate::{PlantModel, PointQuery};
 
 /// Without it, spreadsheets take UTF-8 for something else.
@@ -56,7 +55,7 @@ fn cell(point: &Point, column: Column, device: &str, asset: &str) -> String {
         Column::LabelZh => guarded(&point.label.zh),
         Column::LabelEn => guarded(&point.label.en),
         Column::Address => guarded(&point.address),
-        Column::ValueType => type_name(point.value_type).to_string(),
+        Column::ValueType => point.value_type.name().to_string(),
         Column::Unit => point.unit.clone(),
         Column::Asset => guarded(asset),
         Column::PeriodMs => point.period_ms.to_string(),
