@@ -73,7 +73,8 @@ pub(crate) fn unless_ci<T>(made: Result<T, String>) -> Option<T> {
     }
 }
 
-fn run(command: &mut Command, otherwise: &str) -> Result<(), String> {
+/// Runs a step of making a peer ready.
+pub(crate) fn run(command: &mut Command, otherwise: &str) -> Result<(), String> {
     let output = command.output().map_err(|e| format!("{otherwise}: {e}"))?;
     let why = String::from_utf8_lossy(&output.stderr);
     if output.status.success() { Ok(()) } else { Err(format!("{otherwise}: {}", why.trim())) }
@@ -88,7 +89,8 @@ pub(crate) fn peer(name: &str) -> PathBuf {
         .map_or_else(|| peers.clone(), |root| root.join(&peers))
 }
 
-fn cache(name: &str) -> Result<PathBuf, String> {
+/// Where a peer is kept ready from run to run.
+pub(crate) fn cache(name: &str) -> Result<PathBuf, String> {
     let from = |name, more: &str| std::env::var_os(name).map(|folder| PathBuf::from(folder).join(more));
     let folder = from("XDG_CACHE_HOME", "")
         .or_else(|| from("HOME", ".cache"))

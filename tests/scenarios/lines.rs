@@ -59,8 +59,13 @@ fn both_versions_write_packed_and_plain() {
     assert_eq!(found["items"].as_array().map(Vec::len), Some(1), "{found}");
 
     // What an InfluxDB 1 client says before it writes.
-    let (status, answer) = write(&client, "/query?q=CREATE%20DATABASE%20%22telegraf%22", &[], b"");
-    assert_eq!((status, &answer["results"][0]["statement_id"]), (200, &json!(0)));
+    for (path, form) in [
+        ("/query?q=CREATE%20DATABASE%20%22telegraf%22", b"".as_slice()),
+        ("/query", b"q=CREATE+DATABASE+%22telegraf%22"),
+    ] {
+        let (status, answer) = write(&client, path, &[], form);
+        assert_eq!((status, &answer["results"][0]["statement_id"]), (200, &json!(0)));
+    }
     assert_eq!(write(&client, "/query?q=SELECT%20*%20FROM%20cpu", &[], b"").0, 422);
     let ping = node.anybody().at_root().try_send_bytes("GET", "/ping", &[], Vec::new());
     assert_eq!(ping.map(|answer| answer.0), Some(204));
@@ -76,9 +81,14 @@ fn a_bad_line_is_named_and_the_rest_is_kept() {
     assert_eq!(status, 400, "{answer}");
     let message = answer["error"].as_str().unwrap();
     assert_eq!(answer["error"], answer["message"]);
-    for part in
-        ["2 values are stored", "dropped=4 lines", "line 2: ", "line 3: ", "line 5: ", "line 7: field `f`"]
-    {
+    for part in [
+        "2 values are stored",
+        "dropped=4 lines",
+        "line 2: ",
+        "line 3: ",
+        "line 5: ",
+        "line 7: `m,t=a`: field `f`",
+    ] {
         assert!(message.contains(part), "{part}: {message}");
     }
     assert_eq!(rows(&client, "select value from samples order by time"), json!([[1.0], [3.0]]));
@@ -103,7 +113,13 @@ fn only_who_may_and_only_at_home() {
     assert_eq!(write(&b, "/write", &[], b"m f=2 2").0, 204);
     assert_eq!(rows(&a, "select point, value from samples"), json!([["m.f", 1.0]]));
     assert_eq!(rows(&b, "select point, value from samples"), json!([["m.f", 2.0]]));
-    assert_eq!(write(&node.client(one, Role::Operator), "/write", &[], b"m f=1 1").0, 403);
+    let (status, answer) = write(&node.client(one, Role::Operator), "/write", &[], b"m f=1 1");
+    assert_eq!((status, answer["code"].as_str()), (403, Some("forbidden")), "{answer}");
+    // Clients show the reason that they find at these names.
+    assert!(
+        answer["message"].as_str().is_some_and(|why| why.contains("permission"))
+            && answer["error"] == answer["message"]
+    );
     assert_eq!(write(&node.anybody(), "/write", &[], b"m f=1 1").0, 401);
 
     // A token for the writer, by each way that clients send it.

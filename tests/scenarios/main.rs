@@ -27,8 +27,10 @@ mod process;
 mod python;
 mod soak;
 mod sql;
+mod sql_clients;
 mod sql_postgres;
 mod support;
+mod telegraf;
 mod trust;
 mod writes;
 

@@ -141,3 +141,31 @@ fn questions_in_both_forms_and_nothing_else() {
         assert_eq!(ask(&client, "select 1").await.unwrap().len(), 1);
     });
 }
+
+#[test]
+fn memory_of_clients_that_left_is_given_back() {
+    let node = Node::start("postgres-memory");
+    let admin = node.client(node.organisation("Works One"), Role::Admin);
+    let token = admin.post("/tokens", json!({ "name": "bi", "role": "viewer" }))["token"].clone();
+    let clients = |count: usize| {
+        node.block_on(async {
+            for _ in 0..count {
+                let client = connect(&node, "anybody", token.as_str().unwrap()).await.unwrap();
+                let rows = ask(&client, "select count(*) from pg_catalog.pg_type").await.unwrap();
+                assert_eq!(rows.len(), 1);
+            }
+        });
+        resident_mb()
+    };
+    // What the first ones need stays for later ones.
+    let (before, after) = (clients(10), clients(60));
+    assert!(after < before + 100, "from {before} MB to {after} MB");
+}
+
+/// Memory of this process.
+fn resident_mb() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").expect("this is Linux");
+    let kb =
+        status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.split_whitespace().next()?.parse().ok());
+    kb.map(|kb: u64| kb / 1024).expect("a size")
+}

@@ -299,5 +299,6 @@ pub(crate) fn refused() -> Fault {
 }
 
 fn signed_out() -> Fault {
-    Fault::new(codes::UNAUTHENTICATED, "the session has ended: sign in again")
+    let detail = "the session has ended, or the token is unknown, over or revoked: sign in again, or make another token";
+    Fault::new(codes::UNAUTHENTICATED, detail)
 }

@@ -139,7 +139,7 @@ fn end_of_key(bytes: &[u8]) -> Result<usize, &'static str> {
     loop {
         match bytes.get(at) {
             Some(b' ') => return Ok(at),
-            Some(b'\\') => at += 2,
+            Some(b'\\') => at += escape_length(bytes, at),
             Some(b'\n') | None => return Err(NONE),
             Some(_) => at += 1,
         }
@@ -311,12 +311,17 @@ fn integer(bytes: &[u8]) -> Option<i64> {
     }
 }
 
+/// How far a backslash in a name reaches. Of two, the first is a character like any other: `\\,` is a backslash and a comma.
+fn escape_length(bytes: &[u8], at: usize) -> usize {
+    if bytes.get(at + 1) == Some(&b'\\') { 1 } else { 2 }
+}
+
 /// Cut at a character that no backslash stands before.
 fn split(bytes: &[u8], at: u8) -> Vec<&[u8]> {
     let (mut parts, mut begin, mut place) = (Vec::new(), 0, 0);
     while place < bytes.len() {
         if bytes[place] == b'\\' {
-            place += 2;
+            place += escape_length(bytes, place);
             continue;
         }
         if bytes[place] == at {

@@ -168,7 +168,10 @@ pub(crate) fn read(book: &Book, body: &[u8], precision: Precision, now: Time) ->
         let done = line.and_then(|line| {
             scratch.clear();
             let read = read_line(book, &line, precision, now, &mut scratch, &mut unknown);
-            read.map_err(|what| LineError { number: line.number, what })
+            read.map_err(|what| LineError {
+                number: line.number,
+                what: format!("`{}`: {what}", shown(line.key)),
+            })
         });
         match done {
             Ok(time) => {

@@ -2,18 +2,17 @@
 
 use datafusion::common::{DataFusionError, SchemaError};
 use datafusion::sql::sqlparser::parser::ParserError;
+use std::time::Duration;
 use types::{Fault, codes};
-
-use crate::TIME_MAX;
 
 /// A fault inside a query, to be found again by [`fault_of`].
 pub(crate) fn refusal(fault: Fault) -> DataFusionError {
     DataFusionError::External(Box::new(Refusal(fault)))
 }
 
-/// A query that took more than [`TIME_MAX`].
-pub(crate) fn too_long() -> Fault {
-    let limit_s = TIME_MAX.as_secs();
+/// A query that took more time than it may.
+pub(crate) fn too_long(limit: Duration) -> Fault {
+    let limit_s = limit.as_secs_f64();
     let detail = format!("the query took more than {limit_s} s: ask for fewer points or a shorter time");
     Fault::new("sql.time", detail).arg("limit_s", limit_s)
 }

@@ -16,6 +16,7 @@ pub mod format;
 mod grid;
 mod history;
 mod made;
+mod memory;
 mod mend;
 pub mod postgres;
 mod push;
@@ -38,7 +39,7 @@ use datafusion::catalog::{
 use datafusion::common::DataFusionError;
 use datafusion::execution::FunctionRegistry;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
-use datafusion::execution::memory_pool::{GreedyMemoryPool, TrackConsumersPool};
+use datafusion::execution::memory_pool::MemoryPool;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::{SendableRecordBatchStream, SessionState, SessionStateBuilder};
 use datafusion::prelude::{SQLOptions, SessionConfig, SessionContext};
@@ -47,19 +48,21 @@ use historian::Historian;
 use plant::PlantModel;
 use sdk::{Scope, View};
 use tokio::runtime::Runtime;
-use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use types::{Fault, codes};
 
 use crate::book::{Books, Scene};
 use crate::fault::{fault_of, too_long};
 use crate::history::History;
-use crate::stop::Stoppable;
+use crate::stop::{Stop, Stoppable};
 
 pub use crate::describe::{ColumnView, FunctionView, TableView, functions};
 pub use crate::made::VIEW_ROWS_MAX;
 
 /// Memory of one query for what it must hold: groups, sorts, the smaller side of a join. Beyond, it stops with an error.
 pub const MEMORY_BYTES: usize = 128 << 20;
+/// Memory of all queries, those of PostgreSQL clients among them.
+pub const MEMORY_ALL_BYTES: usize = 512 << 20;
 /// Queries at work; the next one waits.
 pub const QUERIES_MAX: usize = 4;
 /// A query may take so long.
@@ -98,6 +101,7 @@ struct Inner {
     views: Vec<&'static View>,
     books: Arc<Books>,
     template: SessionState,
+    memory: Arc<dyn MemoryPool>,
     /// Of their own, so that a query never holds up a device or a page. `None` only while being dropped.
     threads: Option<Runtime>,
     at_work: Arc<Semaphore>,
@@ -167,7 +171,9 @@ impl Sql {
             template.register_udaf(aggregate).map_err(std::io::Error::other)?;
         }
         let (books, at_work) = (Arc::default(), Arc::new(Semaphore::new(QUERIES_MAX)));
-        let inner = Inner { historian, plant, views, books, template, threads: Some(threads), at_work };
+        let memory = memory::of_all();
+        let inner =
+            Inner { historian, plant, views, books, template, memory, threads: Some(threads), at_work };
         Ok(Sql { inner: Arc::new(inner) })
     }
 
@@ -191,7 +197,7 @@ impl Sql {
                 done = tokio::time::timeout(TIME_MAX, work) => match done {
                     Ok(Ok(())) => return,
                     Ok(Err(_panic)) => broken(),
-                    Err(_elapsed) => too_long(),
+                    Err(_elapsed) => too_long(TIME_MAX),
                 },
             };
             // Waits for its place: an answer that ends early and does not say so would be taken as whole.
@@ -249,24 +255,28 @@ impl Sql {
 
     /// The engine, with its bounds and without any table.
     fn context(&self) -> Result<SessionContext, DataFusionError> {
-        let pool = TrackConsumersPool::new(GreedyMemoryPool::new(MEMORY_BYTES), CONSUMERS_NAMED);
-        let environment = RuntimeEnvBuilder::new()
-            .with_memory_pool(Arc::new(pool))
-            .with_disk_manager_builder(DiskManagerBuilder::default().with_mode(DiskManagerMode::Disabled))
-            .build_arc()?;
-        let state = SessionStateBuilder::new_from_existing(self.inner.template.clone())
-            .with_runtime_env(environment)
-            .with_catalog_list(Arc::new(MemoryCatalogProviderList::new()))
-            .build();
-        Ok(SessionContext::new_with_state(state))
+        Ok(SessionContext::new_with_state(self.bounded(&self.inner.template)?.build()))
     }
 
-    /// As [`Sql::context`], with queries that end when they are told to, or take too long.
-    pub(crate) fn stoppable(&self, stop: Arc<Notify>) -> Result<SessionContext, DataFusionError> {
-        let state = self.context()?.state();
-        let state =
-            SessionStateBuilder::new_from_existing(state).with_query_planner(Arc::new(Stoppable(stop)));
+    /// As [`Sql::context`], from another template, with queries that end when they are told to, or take too long.
+    pub(crate) fn stoppable(
+        &self,
+        template: &SessionState,
+        stop: Stop,
+    ) -> Result<SessionContext, DataFusionError> {
+        let state = self.bounded(template)?.with_query_planner(Arc::new(Stoppable(stop)));
         Ok(SessionContext::new_with_state(state.build()))
+    }
+
+    /// The engine with bounds and a catalog of its own.
+    fn bounded(&self, template: &SessionState) -> Result<SessionStateBuilder, DataFusionError> {
+        let environment = RuntimeEnvBuilder::new()
+            .with_memory_pool(Arc::new(memory::Share::of(self.inner.memory.clone())))
+            .with_disk_manager_builder(DiskManagerBuilder::default().with_mode(DiskManagerMode::Disabled))
+            .build_arc()?;
+        Ok(SessionStateBuilder::new_from_existing(template.clone())
+            .with_runtime_env(environment)
+            .with_catalog_list(Arc::new(MemoryCatalogProviderList::new())))
     }
 
     /// Puts the tables there, as this caller sees them.

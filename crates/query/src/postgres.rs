@@ -1,9 +1,14 @@
 //! The PostgreSQL door: psql, drivers and BI tools ask here. Read only; the password is a token, or a person's own.
 //!
-//! The wire and the system tables that tools look at are `datafusion-postgres`'s. Ours is who may come in, what may be
-//! asked, and how errors read.
+//! The wire and most of the system tables that tools look at are `datafusion-postgres`'s. Ours is who may come in, what may
+//! be asked, how clients' words are understood, and how errors read.
 
+mod errors;
+mod functions;
 mod guard;
+mod information;
+mod service;
+mod wording;
 
 use std::collections::HashMap;
 use std::fmt::Debug;
@@ -13,14 +18,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use datafusion::catalog::MemoryCatalogProvider;
 use datafusion::common::DataFusionError;
+use datafusion::execution::{FunctionRegistry, SessionState};
 use datafusion::prelude::SessionContext;
-use datafusion::sql::sqlparser::parser::ParserError;
 use datafusion_postgres::DfSessionService;
 use datafusion_postgres::datafusion_pg_catalog::pg_catalog::context::EmptyContextProvider;
+use datafusion_postgres::datafusion_pg_catalog::pg_catalog::{
+    PgCatalogSchemaProvider, PgCatalogStaticTables,
+};
 use datafusion_postgres::datafusion_pg_catalog::setup_pg_catalog;
 use datafusion_postgres::hooks::QueryHook;
-use datafusion_postgres::hooks::cursor::CursorStatementHook;
 use datafusion_postgres::hooks::set_show::SetShowHook;
 use datafusion_postgres::hooks::transactions::TransactionStatementHook;
 use datafusion_postgres::pgwire::api::auth::{
@@ -33,7 +41,7 @@ use datafusion_postgres::pgwire::api::{
     ClientInfo, ErrorHandler, PgWireConnectionState, PgWireServerHandlers, PidSecretKeyGenerator,
     RandomPidSecretKeyGenerator,
 };
-use datafusion_postgres::pgwire::error::{ErrorInfo, PgWireError, PgWireResult};
+use datafusion_postgres::pgwire::error::{PgWireError, PgWireResult};
 use datafusion_postgres::pgwire::messages::cancel::CancelRequest;
 use datafusion_postgres::pgwire::messages::startup::{Authentication, SecretKey};
 use datafusion_postgres::pgwire::messages::{PgWireBackendMessage, PgWireFrontendMessage};
@@ -45,11 +53,19 @@ use tokio::sync::{Notify, Semaphore};
 use types::Fault;
 
 use crate::fault::fault_of;
+use crate::stop::Stop;
 use crate::{CATALOG, Sql, TIME_MAX, stopped};
+use errors::InWords;
+pub(crate) use errors::user_error;
 use guard::Guard;
+use service::Service;
 
 /// Connections at a time; the next one is refused.
 pub const CONNECTIONS_MAX: usize = 64;
+/// What it says it is: tools choose what they ask for by the first number.
+const VERSION: &str = concat!("16.6 (Sinew ", env!("CARGO_PKG_VERSION"), ")");
+/// Where tools look for what tables there are.
+const PG_CATALOG: &str = "pg_catalog";
 /// After a failed accept, such as too many open files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -77,8 +93,11 @@ impl Sql {
         callers: Arc<dyn Callers>,
     ) -> Result<(), Fault> {
         let threads = self.inner.threads.as_ref().ok_or_else(stopped)?;
+        let (template, catalog) = self.with_catalog().map_err(|error| fault_of(&error))?;
         let door = Arc::new(Door {
             sql: self.clone(),
+            template,
+            catalog: Arc::new(catalog),
             callers,
             running: Mutex::default(),
             numbers: RandomPidSecretKeyGenerator::default(),
@@ -107,10 +126,27 @@ impl Sql {
         });
         Ok(())
     }
+
+    /// The engine with the functions of PostgreSQL, and the tables that say what PostgreSQL has. Both are large: every
+    /// connection has the same ones.
+    fn with_catalog(&self) -> Result<(SessionState, PgCatalogStaticTables), DataFusionError> {
+        let context = self.context()?;
+        context.register_catalog(CATALOG, Arc::new(MemoryCatalogProvider::new()));
+        setup_pg_catalog(&context, CATALOG, EmptyContextProvider).map_err(|error| *error)?;
+        let mut state = context.state();
+        for function in functions::functions() {
+            state.register_udf(function)?;
+        }
+        // PostgreSQL's own takes its place, see `information.rs`.
+        state.config_mut().options_mut().catalog.information_schema = false;
+        Ok((state, PgCatalogStaticTables::try_new()?))
+    }
 }
 
 struct Door {
     sql: Sql,
+    template: SessionState,
+    catalog: Arc<PgCatalogStaticTables>,
     callers: Arc<dyn Callers>,
     /// By the number and the secret that a client sends over another connection to end what runs.
     running: Mutex<HashMap<i32, (SecretKey, Arc<Notify>)>>,
@@ -128,8 +164,8 @@ impl Door {
             tracing::warn!(%from, limit = CONNECTIONS_MAX, "a PostgreSQL client was refused: too many connections");
             return;
         };
-        let stop = Arc::new(Notify::new());
-        let context = match self.sql.stoppable(stop.clone()) {
+        let stop = Stop::default();
+        let context = match self.sql.stoppable(&self.template, stop.clone()) {
             Ok(context) => Arc::new(context),
             Err(error) => {
                 tracing::error!(%error, "a PostgreSQL client could not be served");
@@ -146,22 +182,23 @@ impl Door {
 
 /// One client.
 struct Connection {
-    service: Arc<DfSessionService>,
+    service: Arc<Service>,
     startup: Arc<Startup>,
     cancel: Arc<Canceller>,
 }
 
 impl Connection {
-    fn new(door: Arc<Door>, context: Arc<SessionContext>, stop: Arc<Notify>, from: SocketAddr) -> Connection {
+    fn new(door: Arc<Door>, context: Arc<SessionContext>, stop: Stop, from: SocketAddr) -> Connection {
         let session =
             Arc::new(Session { door: door.clone(), token: Mutex::default(), number: Mutex::default() });
         let hooks: Vec<Arc<dyn QueryHook>> = vec![
             Arc::new(Guard::new(session.clone())),
-            Arc::new(CursorStatementHook),
             Arc::new(SetShowHook),
             Arc::new(TransactionStatementHook),
         ];
-        let service = Arc::new(DfSessionService::new_with_hooks(context.clone(), hooks));
+        let service = DfSessionService::new_with_hooks(context.clone(), hooks);
+        let service = Arc::new(Service::new(service, context.clone(), stop.limit_ms.clone()));
+        let stop = stop.cancelled;
         let cancel = Arc::new(Canceller { door });
         Connection { service, startup: Arc::new(Startup { session, context, stop, from }), cancel }
     }
@@ -227,10 +264,32 @@ impl Startup {
         let session = self.session.door.callers.sign_in(name, password, self.from).await.map_err(refused)?;
         *self.session.token.lock().unwrap_or_else(PoisonError::into_inner) = Some(session);
         let scope = self.session.check().await?;
-        let shown = self.session.door.sql.show(&self.context, &scope);
-        shown.map_err(|error| PgWireError::ApiError(Box::new(error)))?;
-        setup_pg_catalog(&self.context, CATALOG, EmptyContextProvider)
-            .map_err(|error| PgWireError::ApiError(error))
+        self.show(&scope).map_err(|error| PgWireError::ApiError(Box::new(error)))
+    }
+
+    /// Puts the tables there, and those that tell of them.
+    fn show(&self, scope: &Scope) -> Result<(), DataFusionError> {
+        let Door { sql, catalog, .. } = self.session.door.as_ref();
+        sql.show(&self.context, scope)?;
+        let catalogs = self.context.state().catalog_list().clone();
+        let told = PgCatalogSchemaProvider::try_new(catalogs, catalog.clone(), EmptyContextProvider)?;
+        if let Some(catalog) = self.context.catalog(CATALOG) {
+            let information = information::of(&sql.tables(scope), catalog.as_ref())?;
+            catalog.register_schema(information::NAME, information)?;
+            catalog.register_schema(PG_CATALOG, Arc::new(information::WithSettings::new(told)?))?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Startup {
+    /// The tables that tell of tables know the catalog that they are in: it would never be given back.
+    fn drop(&mut self) {
+        if let Some(catalog) = self.context.catalog(CATALOG)
+            && let Err(error) = catalog.deregister_schema(PG_CATALOG, true)
+        {
+            tracing::warn!(%error, "memory of a PostgreSQL client was not given back");
+        }
     }
 }
 
@@ -297,43 +356,8 @@ fn limit_planning<C: ClientInfo + ?Sized>(client: &mut C) {
 
 fn server_parameters() -> DefaultServerParameterProvider {
     let mut parameters = DefaultServerParameterProvider::default();
-    // Tools choose what they ask for by this number.
-    parameters.server_version = format!("16.6 (Sinew {})", env!("CARGO_PKG_VERSION"));
+    parameters.server_version = VERSION.into();
     parameters.default_transaction_read_only = true;
     parameters.is_superuser = false;
     parameters
-}
-
-pub(crate) fn user_error(code: &str, detail: &str) -> PgWireError {
-    PgWireError::UserError(Box::new(ErrorInfo::new("ERROR".into(), code.into(), detail.into())))
-}
-
-/// Errors of the engine as the API words them, with PostgreSQL's codes.
-struct InWords;
-
-impl ErrorHandler for InWords {
-    fn on_error<C: ClientInfo>(&self, _: &C, error: &mut PgWireError) {
-        let PgWireError::ApiError(inner) = error else { return };
-        let fault = match inner.downcast_ref::<ParserError>() {
-            Some(inner) => fault_of(&DataFusionError::SQL(Box::new(inner.clone()), None)),
-            None => match inner.downcast_ref::<DataFusionError>() {
-                Some(inner) => fault_of(inner),
-                None => return,
-            },
-        };
-        *error = user_error(sql_state(&fault.code), &fault.detail);
-    }
-}
-
-fn sql_state(code: &str) -> &'static str {
-    match code {
-        "sql.syntax" => "42601",
-        "sql.unknown" => "42703",
-        "sql.meaning" => "42000",
-        "sql.unsupported" => "0A000",
-        "sql.memory" => "53200",
-        "sql.time" | "sql.cancelled" => "57014",
-        "sql.stopped" => "22000",
-        _ => "XX000",
-    }
 }

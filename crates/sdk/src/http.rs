@@ -204,6 +204,7 @@ fn status_of(fault: &Fault) -> StatusCode {
         codes::UNAUTHENTICATED => StatusCode::UNAUTHORIZED,
         codes::STORAGE_REFUSED => StatusCode::INSUFFICIENT_STORAGE,
         codes::INTERNAL => StatusCode::INTERNAL_SERVER_ERROR,
+        "body.too-large" => StatusCode::PAYLOAD_TOO_LARGE,
         "origin.refused" => StatusCode::FORBIDDEN,
         "session.wait" => StatusCode::TOO_MANY_REQUESTS,
         code if code.starts_with("session.") => StatusCode::UNAUTHORIZED,

@@ -11,6 +11,7 @@ use base64::Engine;
 use sdk::http::{Permission, Problem};
 use types::{Fault, codes};
 
+use crate::api::lines;
 use crate::node::Node;
 
 /// Start of the session cookie's name. Browsers share cookies between the ports of a host, so the port follows: two nodes
@@ -43,19 +44,26 @@ pub(crate) async fn check(State(gate): State<Gate>, mut request: Request, next: 
     if gate.permission == Permission::Public {
         return next.run(request).await;
     }
+    let refused: fn(Fault) -> Response = match request.uri().path() {
+        path if lines::PATHS.contains(&path) => |fault| {
+            let code = fault.code.to_string();
+            lines::refused(Problem::from(fault.clone()).status, &code, &fault.detail)
+        },
+        _ => |fault| Problem::from(fault).into_response(),
+    };
     let Some(token) = token(request.headers()) else {
-        return unauthenticated().into_response();
+        return refused(unauthenticated());
     };
     let identity = match gate.node.access().authenticate(&token).await {
         Ok(identity) => identity,
-        Err(fault) => return Problem::from(fault).into_response(),
+        Err(fault) => return refused(fault),
     };
     let caller = identity.caller();
     if !caller.may(gate.permission) {
         let needed = serde_json::to_value(gate.permission).unwrap_or_default();
         let needed = needed.as_str().unwrap_or_default().to_string();
         let detail = format!("this needs the permission `{needed}`: ask an administrator for another role");
-        return Problem::from(Fault::new(codes::FORBIDDEN, detail).arg("permission", needed)).into_response();
+        return refused(Fault::new(codes::FORBIDDEN, detail).arg("permission", needed));
     }
     let scope = gate.node.running().scope(identity.org, caller);
     request.extensions_mut().insert(scope);
@@ -64,8 +72,8 @@ pub(crate) async fn check(State(gate): State<Gate>, mut request: Request, next: 
     next.run(request).await
 }
 
-fn unauthenticated() -> Problem {
-    Fault::new(codes::UNAUTHENTICATED, "nobody is signed in, or the session has ended: sign in").into()
+fn unauthenticated() -> Fault {
+    Fault::new(codes::UNAUTHENTICATED, "nobody is signed in, or the session has ended: sign in")
 }
 
 /// From the header that programs send, else from the browser's cookie.

@@ -44,6 +44,9 @@ fn the_examples_of_the_specification() {
             "1 m [tag Key1=tag Value1] [tag=2=a,b] f 1=Integer(1)",
         ),
         (r#"m f="string \"with\" \\ and a \ one" 5"#, r#"1 m f="string \"with\" \\ and a \\ one" @5"#),
+        // As Telegraf writes a distinguished name with a backslash and a comma.
+        (r"ldap,dn=CN\=Smith\\,\ John on=true", r"1 ldap [dn=CN=Smith\, John] on=Boolean(true)"),
+        (r"win,dir=C:\\ D: f=1 5", r"1 win [dir=C:\ D:] f=Float(1.0) @5"),
         ("m f=\"two\nlines\" 7", "1 m f=\"two\\nlines\" @7"),
         (r#"m,t="a f"b=1,c="d" 5"#, r#"1 m [t="a] f"b=Float(1.0) c="d" @5"#),
         ("测量,站=3号 温度=21.5 1", "1 测量 [站=3号] 温度=Float(21.5) @1"),
@@ -133,7 +136,7 @@ proptest! {
 
     #[test]
     fn what_is_written_is_read_again(names in proptest::collection::vec("[ -~\u{4e00}-\u{4e10}]{1,8}", 3), value: f64, text in "[ -~\n]{0,20}", time: i64) {
-        prop_assume!(value.is_finite() && !names.iter().any(|name| name.ends_with('\\') || name.contains("\\") ) && !names[0].starts_with(['#', ' ']));
+        prop_assume!(value.is_finite() && !names.iter().any(|name| name.ends_with('\\')) && !names[0].starts_with(['#', ' ']));
         let escaped = |name: &str| name.replace(',', "\\,").replace('=', "\\=").replace(' ', "\\ ");
         // In a measurement an equals sign needs no escape, and may have one.
         let quoted = text.replace('\\', "\\\\").replace('"', "\\\"");

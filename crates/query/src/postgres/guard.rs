@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use datafusion::common::ParamValues;
-use datafusion::logical_expr::LogicalPlan;
+use datafusion::common::{DFSchema, ParamValues};
+use datafusion::logical_expr::{EmptyRelation, LogicalPlan};
 use datafusion::prelude::SessionContext;
 use datafusion::sql::sqlparser::ast::{SetExpr, Statement};
 use datafusion_postgres::hooks::{HookClient, QueryHook};
 use datafusion_postgres::pgwire::api::ClientInfo;
-use datafusion_postgres::pgwire::api::results::Response;
+use datafusion_postgres::pgwire::api::results::{Response, Tag};
 use datafusion_postgres::pgwire::error::{PgWireError, PgWireResult};
+use datafusion_postgres::pgwire::messages::response::TransactionStatus;
 
 use crate::postgres::{Session, user_error};
 use crate::questions_only;
@@ -27,6 +28,11 @@ impl Guard {
 
     async fn check(&self, statement: &Statement) -> PgWireResult<()> {
         self.session.check().await?;
+        // The wire's own says nothing of a cursor's columns, and some drivers do not survive that.
+        if matches!(statement, Statement::Declare { .. }) {
+            let detail = "named cursors are not there: fetch the answer in portions (a fetch size), or ask with limit and offset";
+            return Err(user_error("0A000", detail));
+        }
         if is_question(statement) {
             return Ok(());
         }
@@ -51,8 +57,8 @@ fn is_question(statement: &Statement) -> bool {
         | Statement::StartTransaction { .. }
         | Statement::Commit { .. }
         | Statement::Rollback { .. }
-        | Statement::Declare { .. }
-        | Statement::Fetch { .. }
+        | Statement::Savepoint { .. }
+        | Statement::ReleaseSavepoint { .. }
         | Statement::Close { .. }
         | Statement::Deallocate { .. }
         | Statement::Discard { .. } => true,
@@ -77,9 +83,12 @@ impl QueryHook for Guard {
         &self,
         statement: &Statement,
         _: &SessionContext,
-        _: &mut dyn HookClient,
+        client: &mut dyn HookClient,
     ) -> Option<PgWireResult<Response>> {
-        self.check(statement).await.err().map(Err)
+        match self.check(statement).await {
+            Ok(()) => savepoint(statement, client).map(Ok),
+            Err(refused) => Some(Err(refused)),
+        }
     }
     async fn handle_extended_parse_query(
         &self,
@@ -87,7 +96,13 @@ impl QueryHook for Guard {
         _: &SessionContext,
         _: &(dyn ClientInfo + Send + Sync),
     ) -> Option<PgWireResult<LogicalPlan>> {
-        self.check(statement).await.err().map(Err)
+        match self.check(statement).await {
+            Ok(()) => is_about_savepoint(statement).then(|| {
+                let schema = Arc::new(DFSchema::empty());
+                Ok(LogicalPlan::EmptyRelation(EmptyRelation { produce_one_row: false, schema }))
+            }),
+            Err(refused) => Some(Err(refused)),
+        }
     }
     async fn handle_extended_query(
         &self,
@@ -95,7 +110,7 @@ impl QueryHook for Guard {
         plan: &LogicalPlan,
         _: &ParamValues,
         _: &SessionContext,
-        _: &mut dyn HookClient,
+        client: &mut dyn HookClient,
     ) -> Option<PgWireResult<Response>> {
         let allowed = self.check(statement).await;
         let plan = allowed.and_then(|()| {
@@ -103,6 +118,33 @@ impl QueryHook for Guard {
             let verified = if is_asked { questions_only().verify_plan(plan) } else { Ok(()) };
             verified.map_err(|error| PgWireError::ApiError(Box::new(error)))
         });
-        plan.err().map(Err)
+        match plan {
+            Ok(()) => savepoint(statement, client).map(Ok),
+            Err(refused) => Some(Err(refused)),
+        }
     }
+}
+
+fn is_about_savepoint(statement: &Statement) -> bool {
+    matches!(
+        statement,
+        Statement::Savepoint { .. }
+            | Statement::ReleaseSavepoint { .. }
+            | Statement::Rollback { savepoint: Some(_), .. }
+    )
+}
+
+/// Nothing is changed, so there is nothing to go back to, except from an error to before it.
+fn savepoint(statement: &Statement, client: &mut dyn HookClient) -> Option<Response> {
+    let is_aborted = client.transaction_status() == TransactionStatus::Error;
+    let tag = match statement {
+        Statement::Savepoint { .. } if !is_aborted => "SAVEPOINT",
+        Statement::ReleaseSavepoint { .. } if !is_aborted => "RELEASE",
+        Statement::Rollback { savepoint: Some(_), .. } => {
+            client.set_transaction_status(TransactionStatus::Transaction);
+            return Some(Response::TransactionStart(Tag::new("ROLLBACK")));
+        }
+        _ => return None,
+    };
+    Some(Response::Execution(Tag::new(tag)))
 }

@@ -19,15 +19,18 @@ use types::{Fault, codes};
 
 use crate::node::Node;
 
+/// Where line protocol is sent to.
+pub(crate) const PATHS: [&str; 2] = ["/write", "/api/v2/write"];
+
 /// Mounted at the root of the server.
 pub(crate) fn routes() -> Vec<Route> {
     vec![
-        route(Method::Post, "/write", Permission::Configure, write)
+        route(Method::Post, PATHS[0], Permission::Configure, write)
             .summary("Store line protocol, as clients of InfluxDB 1 send it; durable when answered")
             .query("precision", "what times count: n, u, ms, s, m, h", false)
             .body_content("text/plain")
             .returns_nothing(204),
-        route(Method::Post, "/api/v2/write", Permission::Configure, write)
+        route(Method::Post, PATHS[1], Permission::Configure, write)
             .summary("Store line protocol, as clients of InfluxDB 2 send it; durable when answered")
             .query("precision", "what times count: ns, us, ms, s", false)
             .body_content("text/plain")
@@ -37,7 +40,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .returns_nothing(204),
         route(Method::Post, "/query", Permission::Configure, query)
             .summary("Answers CREATE DATABASE, which clients of InfluxDB 1 send first")
-            .query("q", "the statement", true)
+            .query("q", "the statement; it may also come in a form", false)
             .returns_content("application/json"),
     ]
 }
@@ -74,6 +77,7 @@ async fn write(
         Ok(written) => refused(StatusCode::BAD_REQUEST, "lines.refused", &partial(&written)),
         // To be sent again: clients do so after a 5xx.
         Err(fault) if fault.code == codes::STORAGE_REFUSED => {
+            tracing::warn!(reason = %fault.detail, "line protocol is not stored; its client keeps it and tries again");
             refused(StatusCode::SERVICE_UNAVAILABLE, &fault.code, &fault.detail)
         }
         Err(fault) => refused(Problem::from(fault.clone()).status, &fault.code, &fault.detail),
@@ -93,7 +97,7 @@ fn partial(written: &Written) -> String {
 }
 
 /// As clients of both versions read it: `error` for 1, `code` and `message` for 2.
-fn refused(status: StatusCode, code: &str, detail: &str) -> Response {
+pub(crate) fn refused(status: StatusCode, code: &str, detail: &str) -> Response {
     let code = if code == codes::INVALID { "invalid" } else { code };
     let body = serde_json::json!({ "code": code, "message": detail, "error": detail });
     (status, Json(body)).into_response()
@@ -106,11 +110,14 @@ async fn ping() -> impl IntoResponse {
 
 #[derive(Deserialize)]
 struct StatementQuery {
-    q: String,
+    q: Option<String>,
 }
 
-async fn query(Query(query): Query<StatementQuery>) -> Result<Response, Problem> {
-    let words: Vec<String> = query.q.split_whitespace().take(2).map(str::to_uppercase).collect();
+/// The statement is a parameter of the address, or of a form in the body.
+async fn query(Query(query): Query<StatementQuery>, body: Bytes) -> Result<Response, Problem> {
+    let form = || form_urlencoded::parse(&body).find(|(name, _)| name == "q").map(|(_, q)| q.into_owned());
+    let statement = query.q.or_else(form).unwrap_or_default();
+    let words: Vec<String> = statement.split_whitespace().take(2).map(str::to_uppercase).collect();
     if words == ["CREATE", "DATABASE"] {
         return Ok(Json(serde_json::json!({ "results": [{ "statement_id": 0 }] })).into_response());
     }
