@@ -10,6 +10,7 @@ mod read;
 mod samples;
 mod series;
 mod size;
+mod sql;
 mod start;
 
 use crate::calibration::Calibration;
@@ -22,12 +23,13 @@ use crate::harness::{
 use ours::Programs;
 
 /// The cases in the order of `cargo run -p bench -- historian`.
-pub(crate) const CASES: [&str; 6] = [
+pub(crate) const CASES: [&str; 7] = [
     "historian-ingest",
     "historian-door",
     "historian-series",
     "historian-size",
     "historian-read",
+    "historian-sql",
     "historian-start",
 ];
 
@@ -45,7 +47,7 @@ struct Case {
 
 /// `None` when there is no such case.
 pub(crate) fn run(name: &str, options: &Options) -> Option<Exit> {
-    let all = [ingest::CASE, door::CASE, series::CASE, size::CASE, read::CASE, start::CASE];
+    let all = [ingest::CASE, door::CASE, series::CASE, size::CASE, read::CASE, sql::CASE, start::CASE];
     let case = all.into_iter().find(|case| case.name == name)?;
     // Nobody is pinned: a store in the process of its callers has no core of its own.
     let options = &Options { pinned: false, ..options.clone() };

@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use harness::{machine, options::Options, report::Exit};
 
 const USAGE: &str = "poll | idle | mqtt | mqtt-qos0 | mqtt-qos1 | mqtt-idle | mqtt-slow | opcua-read | historian | \
-                     historian-ingest | historian-door | historian-series | historian-size | historian-read | historian-start: \
+                     historian-ingest | historian-door | historian-series | historian-size | historian-read | historian-sql | historian-start: \
                      see bench/README.md";
 
 fn main() {

@@ -25,6 +25,7 @@ mod postgres;
 mod power;
 mod process;
 mod python;
+mod slt;
 mod soak;
 mod sql;
 mod sql_clients;

@@ -12,7 +12,7 @@ use std::{
 
 use crate::{
     peers::{cache, peer, python, run, unless_ci},
-    support::{client::Client, node::Node},
+    support::{client::Client, node::Node, skipped},
 };
 
 /// pgjdbc and the program that asks with it: where their classes are.
@@ -105,6 +105,8 @@ impl Rig {
         let output = command
             .env("PGPASSWORD", &self.token)
             .env("SINEW_API", &self.api)
+            // Other tests run beside it: what is cancelled ends long before the limit of a query, no more.
+            .env("LIMIT_S", "30")
             .output()
             .expect("the program starts");
         let said = String::from_utf8_lossy(&output.stdout);
@@ -144,8 +146,11 @@ impl Rig {
 
 #[test]
 fn clients_of_postgresql_get_what_they_ask_for() {
-    let (Some(python), Some(jdbc)) = (unless_ci(python("postgres")), unless_ci(jdbc())) else { return };
+    let Some(python) = unless_ci(python("postgres")) else { return };
     let rig = Rig::new("clients");
     assert!(rig.psycopg(&python) > 250);
-    assert!(rig.pgjdbc(&jdbc) > 200);
+    match jdbc() {
+        Ok(jdbc) => assert!(rig.pgjdbc(&jdbc) > 200),
+        Err(why) => skipped("pgjdbc", &why),
+    }
 }

@@ -111,9 +111,7 @@ impl Server {
         let both = |answer: [f64; 2]| (answer[0] as u64, answer[1]);
         match self.name {
             OURS => {
-                let question = r#"{"sql":"select count(value), sum(value) from samples"}"#;
-                let answer = self.post("/api/v1/query", &[], question.as_bytes())?;
-                let answer: Value = serde_json::from_str(&answer).map_err(|e| format!("{e}: {answer}"))?;
+                let answer = self.sql("select count(value), sum(value) from samples")?;
                 let row = &answer["rows"][0];
                 let count = row[0].as_str().and_then(|count| count.parse().ok()).unwrap_or_default();
                 Ok((count, row[1].as_f64().unwrap_or_default()))
@@ -155,6 +153,20 @@ impl Server {
         let series = answer["results"][0]["series"].as_array().cloned().unwrap_or_default();
         let rows = series.iter().flat_map(|s| s["values"].as_array().into_iter().flatten());
         Ok(rows.flat_map(|row| row.as_array().into_iter().flatten().skip(1)).filter_map(Value::as_f64).sum())
+    }
+
+    pub(crate) fn is_ours(&self) -> bool {
+        self.name == OURS
+    }
+
+    /// The answer of our node to a statement.
+    ///
+    /// # Errors
+    /// It does not answer, or refuses.
+    pub(crate) fn sql(&self, sql: &str) -> Result<Value, String> {
+        let question = serde_json::json!({ "sql": sql }).to_string();
+        let answer = self.post("/api/v1/query", &[], question.as_bytes())?;
+        serde_json::from_str(&answer).map_err(|e| format!("{e}: {answer}"))
     }
 
     /// # Errors

@@ -21,7 +21,7 @@ public class Ask extends Peer {
 
     static final List<Check> CHECKS = new ArrayList<>();
     static final String LONG = "SELECT sum(a.value * b.value) FROM generate_series(1, 1000) a, generate_series(1, 10000000000) b";
-    static final double LIMIT_S = 2;
+    static final double LIMIT_S = Double.parseDouble(System.getenv().getOrDefault("LIMIT_S", "2"));
     static String address, user;
 
     public static void main(String[] args) throws Exception {
