@@ -18,44 +18,22 @@ use crate::CATALOG;
 /// As it is named.
 pub(super) const NAME: &str = "information_schema";
 
-/// Tables that are there and empty: tools join them.
-const EMPTY: [(&str, &[&str]); 5] = [
-    ("views", &["table_catalog", "table_schema", "table_name", "view_definition"]),
+/// Tables that are there and empty, with their columns: tools join them.
+const EMPTY: [(&str, &str); 5] = [
+    ("views", "table_catalog table_schema table_name view_definition"),
     (
         "table_constraints",
-        &[
-            "constraint_catalog",
-            "constraint_schema",
-            "constraint_name",
-            "table_catalog",
-            "table_schema",
-            "table_name",
-            "constraint_type",
-        ],
+        "constraint_catalog constraint_schema constraint_name table_catalog table_schema table_name constraint_type",
     ),
     (
         "key_column_usage",
-        &[
-            "constraint_catalog",
-            "constraint_schema",
-            "constraint_name",
-            "table_catalog",
-            "table_schema",
-            "table_name",
-            "column_name",
-        ],
+        "constraint_catalog constraint_schema constraint_name table_catalog table_schema table_name column_name",
     ),
     (
         "referential_constraints",
-        &[
-            "constraint_catalog",
-            "constraint_schema",
-            "constraint_name",
-            "unique_constraint_schema",
-            "unique_constraint_name",
-        ],
+        "constraint_catalog constraint_schema constraint_name unique_constraint_schema unique_constraint_name",
     ),
-    ("routines", &["routine_catalog", "routine_schema", "routine_name", "routine_type", "data_type"]),
+    ("routines", "routine_catalog routine_schema routine_name routine_type data_type"),
 ];
 
 /// Of the tables of a catalog.
@@ -91,8 +69,8 @@ pub(super) fn of(
     )?;
     schema.register_table("columns".into(), columns(tables)?)?;
     for (name, columns) in EMPTY {
-        schema
-            .register_table(name.into(), table(columns.iter().map(|name| (*name, texts([]))).collect())?)?;
+        let columns = columns.split(' ').map(|name| (name, texts([]))).collect();
+        schema.register_table(name.into(), table(columns)?)?;
     }
     Ok(Arc::new(schema))
 }

@@ -2,6 +2,10 @@
 //!
 //! A statement that needs nothing stays as it was sent, to the letter: the wire knows some of them by heart.
 
+mod system;
+#[cfg(test)]
+mod tests;
+
 use std::borrow::Cow;
 use std::ops::ControlFlow;
 
@@ -14,6 +18,7 @@ use datafusion::sql::sqlparser::parser::Parser;
 use datafusion_postgres::pgwire::api::Type;
 
 use super::functions::SETTINGS;
+use system::{asks_for_keys, asks_for_path, nothing_of, single};
 
 /// The schema that names without one are looked for in.
 const ON_PATH: &str = "public";
@@ -68,9 +73,9 @@ impl Wording<'_> {
                     "transaction isolation level" => "transaction_isolation".into(),
                     name => name.to_string(),
                 };
-                if !SETTINGS.iter().any(|(known, _)| known.eq_ignore_ascii_case(&name))
-                    || name == "search_path"
-                {
+                let is_told = SETTINGS.iter().any(|(known, _)| known.eq_ignore_ascii_case(&name));
+                // What can be set the wire knows.
+                if !is_told || ["search_path", "datestyle"].contains(&name.as_str()) {
                     return;
                 }
                 read(&format!("SELECT current_setting('{name}') AS {name}"))
@@ -78,12 +83,7 @@ impl Wording<'_> {
             Statement::ShowTables { .. } => {
                 read("SELECT table_schema, table_name FROM information_schema.tables")
             }
-            // Keys of tables, which there are none of, taken from arrays in a way that the engine has not.
-            Statement::Query(query)
-                if ["_pg_expandarray", "conkey["].iter().any(|part| query.to_string().contains(part)) =>
-            {
-                nothing_of(query)
-            }
+            Statement::Query(query) if asks_for_keys(query) => nothing_of(query),
             _ => return,
         };
         self.replace(statement, other);
@@ -124,9 +124,7 @@ impl Wording<'_> {
                 self.compared(left, right, true)
             }
             // Where a table is looked for, as Grafana asks for it.
-            Expr::InSubquery { expr, subquery, negated }
-                if subquery.to_string().contains("'search_path'") =>
-            {
+            Expr::InSubquery { expr, subquery, negated } if asks_for_path(subquery) => {
                 let list = vec![text(ON_PATH)];
                 Some(Expr::InList { expr: expr.clone(), list, negated: *negated })
             }
@@ -145,8 +143,7 @@ impl Wording<'_> {
                     Value::SingleQuotedString(escape) if escape != "\\" => escape.chars().next()?,
                     _ => return None,
                 };
-                let pattern = text(&pattern.replace('\\', "\\\\").replace(escape, "\\"));
-                let (expr, pattern) = (expr.clone(), Box::new(pattern));
+                let (expr, pattern) = (expr.clone(), Box::new(text(&with_backslashes(&pattern, escape)?)));
                 Some(Expr::Like { negated: *negated, any: *any, expr, pattern, escape_char: None })
             }
             _ => None,
@@ -158,7 +155,13 @@ impl Wording<'_> {
         match bare(right) {
             Expr::Value(value) => match &value.value {
                 Value::SingleQuotedString(array) => {
-                    let list: Vec<Expr> = elements(array)?.iter().map(|element| text(element)).collect();
+                    let of = array_type(right);
+                    let element = |element: &Option<String>| match (element, &of) {
+                        (None, _) => Some(Expr::Value(Value::Null.with_empty_span())),
+                        (Some(element), None) => Some(text(element)),
+                        (Some(element), Some(of)) => read_expr(&format!("{}::{of}", text(element))),
+                    };
+                    let list = elements(array)?.iter().map(element).collect::<Option<Vec<Expr>>>()?;
                     if list.is_empty() {
                         return Some(Expr::Value(Value::Boolean(negated).with_empty_span()));
                     }
@@ -205,6 +208,15 @@ impl VisitorMut for Wording<'_> {
     }
 }
 
+/// Of what an array is cast to, its elements: `int` of `'{1}'::int[]`.
+fn array_type(expr: &Expr) -> Option<String> {
+    match expr {
+        Expr::Nested(inner) => array_type(inner),
+        Expr::Cast { data_type, .. } => data_type.to_string().strip_suffix("[]").map(str::to_string),
+        _ => None,
+    }
+}
+
 /// Without parentheses and casts around it.
 fn bare(expr: &Expr) -> &Expr {
     match expr {
@@ -216,8 +228,8 @@ fn bare(expr: &Expr) -> &Expr {
     }
 }
 
-/// The texts of an array of one dimension, as PostgreSQL writes it: `{a,"b, c"}`. `None` when it is something else.
-fn elements(array: &str) -> Option<Vec<String>> {
+/// The texts of an array of one dimension, as PostgreSQL writes it: `{a,"b, c",NULL}`. `None` when it is something else.
+fn elements(array: &str) -> Option<Vec<Option<String>>> {
     let inner = array.trim().strip_prefix('{')?.strip_suffix('}')?;
     if inner.trim().is_empty() {
         return Some(Vec::new());
@@ -231,10 +243,8 @@ fn elements(array: &str) -> Option<Vec<String>> {
             Some('{' | '}') if !quoted => return None,
             letter @ (Some(',') | None) if !quoted => {
                 let whole = if was_quoted { element.as_str() } else { element.trim() };
-                // A null is equal to nothing.
-                if was_quoted || !whole.eq_ignore_ascii_case("null") {
-                    found.push(whole.to_string());
-                }
+                let is_null = !was_quoted && whole.eq_ignore_ascii_case("null");
+                found.push((!is_null).then(|| whole.to_string()));
                 (element, was_quoted) = (String::new(), false);
                 if letter.is_none() {
                     return Some(found);
@@ -248,20 +258,17 @@ fn elements(array: &str) -> Option<Vec<String>> {
     }
 }
 
-/// A scalar subquery that asks a system table for what belongs to a row outside, as one that cannot give several rows.
-fn single(query: &Query) -> Option<Expr> {
-    let SetExpr::Select(select) = query.body.as_ref() else { return None };
-    let is_of_system = select.from.iter().any(|table| table.relation.to_string().contains("pg_"));
-    let is_single = query.limit_clause.is_none() && query.order_by.is_none() && select.selection.is_some();
-    let [SelectItem::UnnamedExpr(item)] = select.projection.as_slice() else { return None };
-    if !is_of_system || !is_single || matches!(item, Expr::Function(_)) {
-        return None;
+/// A pattern of `LIKE` with a backslash in the place of its escape. `None` when it ends in one.
+fn with_backslashes(pattern: &str, escape: char) -> Option<String> {
+    let (mut out, mut letters) = (String::new(), pattern.chars());
+    while let Some(letter) = letters.next() {
+        let (is_escaped, letter) = if letter == escape { (true, letters.next()?) } else { (false, letter) };
+        if is_escaped || letter == '\\' {
+            out.push('\\');
+        }
+        out.push(letter);
     }
-    let mut query = query.clone();
-    if let SetExpr::Select(select) = query.body.as_mut() {
-        select.projection = vec![SelectItem::UnnamedExpr(read_expr(&format!("max({item})"))?)];
-    }
-    Some(Expr::Subquery(Box::new(query)))
+    Some(out)
 }
 
 /// A text that is put together from texts only.
@@ -277,33 +284,6 @@ fn constant(expr: &Expr) -> Option<String> {
         }
         _ => None,
     }
-}
-
-/// A statement with the columns of another one and no rows.
-fn nothing_of(query: &Query) -> Statement {
-    let mut body = query.body.as_ref();
-    while let SetExpr::Query(inner) = body {
-        body = inner.body.as_ref();
-    }
-    let items = match body {
-        SetExpr::Select(select) => select.projection.as_slice(),
-        _ => &[],
-    };
-    let columns: Vec<String> = items
-        .iter()
-        .map(|item| {
-            let name = match item {
-                SelectItem::ExprWithAlias { alias, .. } => alias.value.clone(),
-                SelectItem::UnnamedExpr(Expr::CompoundIdentifier(parts)) => {
-                    parts.last().map(|part| part.value.clone()).unwrap_or_default()
-                }
-                other => other.to_string(),
-            };
-            format!("NULL::TEXT AS \"{}\"", name.replace('"', "\"\""))
-        })
-        .collect();
-    let columns = if columns.is_empty() { "NULL::TEXT AS nothing".into() } else { columns.join(", ") };
-    read(&format!("SELECT {columns} WHERE false"))
 }
 
 /// Gives columns of the outermost part the names that PostgreSQL would, as far as each stays the only one of its name.
@@ -364,6 +344,3 @@ fn read(sql: &str) -> Statement {
     let read = Parser::parse_sql(&PostgreSqlDialect {}, sql).ok().and_then(|mut statements| statements.pop());
     read.unwrap_or(Statement::Commit { chain: false, end: false, modifier: None })
 }
-
-#[cfg(test)]
-mod tests;
